@@ -1,0 +1,1 @@
+//! The published suite: what every store and every adapter is held to.

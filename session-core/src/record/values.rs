@@ -1,0 +1,148 @@
+//! [`Values`]: what a session holds, as one shared run of bytes. Reading one value walks over the others without decoding them;
+//! decoding is the caller's. Merging changes into it lives in [`session::changes`](crate::session).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The values of one record: entries sorted by name, each encoded on its own.
+///
+/// Layout: for every entry the postcard encoding of `(name: str, version: u16, bytes: [u8])`, one after the other.
+#[derive(Clone)]
+pub struct Values {
+    // Well-formed: every entry decodes, names ascend and none occurs twice.
+    encoded: Arc<[u8]>,
+}
+
+/// One value as it is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct StoredValue<'a> {
+    /// The version of the key it was stored under.
+    pub version: u16,
+    /// The postcard encoding of the value.
+    pub bytes: &'a [u8],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry<'a> {
+    name: &'a str,
+    version: u16,
+    bytes: &'a [u8],
+}
+
+impl Values {
+    /// The value of that name.
+    pub fn get(&self, name: &str) -> Option<StoredValue<'_>> {
+        self.iter()
+            .take_while(|(other, _)| *other <= name)
+            .find_map(|(other, value)| (other == name).then_some(value))
+    }
+
+    /// Names and values, in the order of the names' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, StoredValue<'_>)> {
+        let mut rest: &[u8] = &self.encoded;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let (entry, behind) = postcard::take_from_bytes::<Entry<'_>>(rest).ok()?;
+            rest = behind;
+            let Entry { name, version, bytes } = entry;
+            Some((name, StoredValue { version, bytes }))
+        })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.encoded.is_empty()
+    }
+
+    /// Bytes of all entries together.
+    pub fn encoded_len(&self) -> usize {
+        self.encoded.len()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    /// From entries whose names ascend.
+    pub(crate) fn from_sorted<'a>(entries: impl IntoIterator<Item = (&'a str, StoredValue<'a>)>) -> Self {
+        let mut encoded = Vec::new();
+        for (name, StoredValue { version, bytes }) in entries {
+            encoded = postcard::to_extend(&Entry { name, version, bytes }, encoded)
+                .expect("a Vec takes any entry, and nothing in an entry fails to serialize");
+        }
+        Self {
+            encoded: encoded.into(),
+        }
+    }
+
+    /// From stored bytes; `None` unless they are well-formed.
+    pub(super) fn parse(encoded: &[u8]) -> Option<Self> {
+        let mut rest = encoded;
+        let mut previous: Option<&str> = None;
+        while !rest.is_empty() {
+            let (entry, behind) = postcard::take_from_bytes::<Entry<'_>>(rest).ok()?;
+            if previous.is_some_and(|previous| previous >= entry.name) {
+                return None;
+            }
+            previous = Some(entry.name);
+            rest = behind;
+        }
+        Some(Self {
+            encoded: encoded.into(),
+        })
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { encoded: Arc::new([]) }
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(
+                self.iter()
+                    .map(|(name, value)| (name, format!("{} bytes", value.bytes.len()))),
+            )
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(bytes: &[u8]) -> StoredValue<'_> {
+        StoredValue { version: 3, bytes }
+    }
+
+    #[test]
+    fn each_value_is_found_by_its_name() {
+        let values = Values::from_sorted([("a", value(b"1")), ("b", value(b"22")), ("d", value(b""))]);
+        assert_eq!(values.get("b").map(|found| found.bytes), Some(b"22".as_slice()));
+        assert_eq!(values.get("d").map(|found| found.version), Some(3));
+        assert!(values.get("c").is_none());
+        assert!(values.get("").is_none());
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let good = Values::from_sorted([("a", value(b"1")), ("b", value(b"22"))]);
+        assert!(Values::parse(good.as_bytes()).is_some());
+        assert!(Values::parse(&good.as_bytes()[..good.encoded_len() - 1]).is_none());
+    }
+
+    #[test]
+    fn names_that_do_not_ascend_are_refused() {
+        for names in [["b", "a"], ["a", "a"]] {
+            let wrong = Values::from_sorted(names.map(|name| (name, value(b"1"))));
+            assert!(Values::parse(wrong.as_bytes()).is_none());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! [`Revocations`]: the [`Epoch`] bookkeeping of a store whose owners all live in one process. A store shared by several machines
+//! keeps its own.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Epoch;
+use crate::id::Owner;
+
+/// Remembers which owners were revoked when, so that a login which began before can be refused (P12).
+///
+/// A revocation runs [`begin`](Self::begin), ends the sessions, then [`publish`](Self::publish)es and answers; the store runs one
+/// revocation after the other, or publishes a group of them at once. Until it is published, every login of that owner counts as
+/// having begun before it.
+#[derive(Debug)]
+pub struct Revocations {
+    published: AtomicU64,
+    raised: Mutex<Raised>,
+}
+
+#[derive(Debug, Default)]
+struct Raised {
+    latest: u64,
+    by_owner: HashMap<[u8; 32], Epoch>,
+    /// Logins that began before this are refused whoever they are for: what stands in for forgotten owners.
+    floor: Epoch,
+}
+
+/// Owners remembered before they are folded into the floor. Only logins that are under way at that moment are refused by it.
+const MOST_OWNERS: usize = 10_000;
+
+impl Revocations {
+    /// No owner was revoked yet.
+    pub fn new() -> Self {
+        Self {
+            published: AtomicU64::new(0),
+            raised: Mutex::default(),
+        }
+    }
+
+    /// What a login that begins now is to pass on.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.published.load(Ordering::SeqCst))
+    }
+
+    /// From now on every login of this owner that is under way is refused.
+    pub fn begin(&self, owner: &Owner) -> Epoch {
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.latest += 1;
+        let epoch = Epoch(raised.latest);
+        if raised.by_owner.len() >= MOST_OWNERS {
+            raised.floor = Epoch(raised.latest - 1);
+            raised.by_owner.clear();
+        }
+        raised.by_owner.insert(owner.index_key(), epoch);
+        epoch
+    }
+
+    /// The sessions are gone (or the revocation failed): logins that begin from now on are not affected by it.
+    pub fn publish(&self, epoch: Epoch) {
+        self.published.fetch_max(epoch.0, Ordering::SeqCst);
+    }
+
+    /// Whether a login of this owner that began then is to be refused.
+    pub fn refuse(&self, owner: &Owner, began: Epoch) -> bool {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        let revoked = raised.by_owner.get(&owner.index_key()).copied();
+        began < revoked.unwrap_or_default().max(raised.floor)
+    }
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(name: &str) -> Owner {
+        Owner::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_login_is_refused_until_a_revocation_is_published() {
+        let revocations = Revocations::new();
+        let before = revocations.epoch();
+        let epoch = revocations.begin(&owner("alice"));
+        assert!(revocations.refuse(&owner("alice"), before));
+        assert!(revocations.refuse(&owner("alice"), revocations.epoch()));
+        assert!(!revocations.refuse(&owner("bob"), before));
+        revocations.publish(epoch);
+        assert!(revocations.refuse(&owner("alice"), before));
+        assert!(!revocations.refuse(&owner("alice"), revocations.epoch()));
+    }
+
+    #[test]
+    fn a_forgotten_owner_is_still_refused() {
+        let revocations = Revocations::new();
+        let before = revocations.epoch();
+        for number in 0..=MOST_OWNERS {
+            let epoch = revocations.begin(&owner(&format!("user {number}")));
+            revocations.publish(epoch);
+        }
+        assert!(revocations.raised.lock().unwrap().by_owner.len() < MOST_OWNERS);
+        assert!(revocations.refuse(&owner("user 0"), before));
+        assert!(!revocations.refuse(&owner("user 0"), revocations.epoch()));
+    }
+}

@@ -1,0 +1,1 @@
+//! The embedded session store on fjall.
