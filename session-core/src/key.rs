@@ -1,4 +1,4 @@
-//! [`Key`]: a typed name for one value of a session; and [`AsKey`], what a plain `&str` shares with it.
+//! [`Key`]: a typed name for one value of a session; [`KeyName`] and [`AsKey`]: what a plain `&str` shares with it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -55,35 +55,44 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// What names a value of type `T`: a [`Key<T>`], or a string for any `T`.
-pub trait AsKey<T> {
+/// What has the name of a value: a [`Key`] or a string.
+pub trait KeyName {
     /// The name that is stored.
     fn name(&self) -> &str;
+}
 
+/// What names a value of type `T`: a [`Key<T>`], or a string for any `T`.
+pub trait AsKey<T>: KeyName {
     /// The version of the value's layout.
     fn version(&self) -> u16 {
         0
     }
 }
 
-impl<T> AsKey<T> for Key<T> {
+impl<T> KeyName for Key<T> {
     fn name(&self) -> &str {
         self.name
     }
+}
 
+impl<T> AsKey<T> for Key<T> {
     fn version(&self) -> u16 {
         self.version
     }
 }
 
-impl<T> AsKey<T> for &str {
+impl KeyName for &str {
     fn name(&self) -> &str {
         self
     }
 }
 
-impl<T> AsKey<T> for &String {
+impl<T> AsKey<T> for &str {}
+
+impl KeyName for &String {
     fn name(&self) -> &str {
         self
     }
 }
+
+impl<T> AsKey<T> for &String {}

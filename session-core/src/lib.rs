@@ -1,21 +1,35 @@
-//! Server-side web sessions.
+#![doc = include_str!("../README.md")]
 
+mod cleaner;
 mod clock;
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod cookie;
+mod engine;
 mod error;
+mod event;
 mod id;
 mod key;
 mod lifetime;
 mod record;
+mod registry;
+mod session;
 mod store;
 
+pub use cleaner::{CleanerPolicy, CleanerStatus};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use config::{OnServerError, SessionConfig, SessionConfigBuilder, danger};
+pub use cookie::{SameSite, SigningKey, SigningKeys};
+pub use engine::{Access, Engine, EngineBuilder, Inbound, Outbound, Outcome, ResponseHeaders};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, Observer};
 pub use id::{Handle, Owner, SessionId, StoreKey};
-pub use key::{AsKey, Key};
+pub use key::{AsKey, Key, KeyName};
 pub use lifetime::Lifetime;
 pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredValue, Values};
+pub use registry::{SessionInfo, SessionPage, Sessions};
+pub use session::Session;
 pub use store::{
     Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, OwnedPage, OwnerIndex, Page, Replaced, Revocations, Revoke,
     Rotated, Rotation, Store, Swept, Touched,

@@ -1,0 +1,12 @@
+//! The token and the cookie it travels in: [keys](SigningKeys), [seal](seal) (sign and verify), [parse](parse) (which cookies of a
+//! request are candidates) and [render](render) (`Set-Cookie`).
+
+mod keys;
+pub(crate) mod parse;
+mod render;
+mod seal;
+
+pub use keys::{SigningKey, SigningKeys};
+pub use render::SameSite;
+pub(crate) use render::{CookieAttributes, CookieTemplate};
+pub(crate) use seal::Standing;

@@ -1,0 +1,123 @@
+//! The first half of a request: from cookie bytes to a [`Session`], verified and loaded once, and only if somebody asks for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::commit::Moment;
+use super::{Engine, Outbound, Outcome};
+use crate::cookie::parse::{Named, candidates};
+use crate::error::Result;
+use crate::event::Event;
+use crate::session::Session;
+use crate::session::state::{Base, Live, State};
+
+/// The middleware's half of a request. Finish with it, exactly once.
+#[must_use = "a request that is not finished commits nothing"]
+pub struct Inbound {
+    slot: Arc<Slot>,
+}
+
+/// The extractors' half of a request; cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    slot: Arc<Slot>,
+}
+
+struct Slot {
+    engine: Engine,
+    session: OnceCell<Session>,
+}
+
+pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
+    let slot = Arc::new(Slot {
+        engine,
+        session: OnceCell::new(),
+    });
+    (Inbound { slot: slot.clone() }, Access { slot })
+}
+
+impl Access {
+    /// The session of this request. The first call verifies the token and loads; later ones, and concurrent ones, share the result.
+    ///
+    /// `cookies` are the values of all `Cookie` headers, as received.
+    ///
+    /// # Errors
+    ///
+    /// The store's own; the next call tries again.
+    pub async fn session<'a>(&self, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
+        self.slot
+            .session
+            .get_or_try_init(|| load(&self.slot.engine, cookies))
+            .await
+            .cloned()
+    }
+
+    /// What all requests share.
+    pub fn engine(&self) -> &Engine {
+        &self.slot.engine
+    }
+}
+
+impl Inbound {
+    /// Commits what the handler wanted, and says what the response head has to carry.
+    ///
+    /// Run it after the handler, before the head is sent. A request that never asked for its session costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
+    /// (P13), and apply [`Outbound::failed`] to it.
+    pub async fn finish(self, outcome: Outcome) -> Result<Outbound> {
+        match self.slot.session.get() {
+            None => Ok(Outbound::untouched()),
+            Some(session) => {
+                session.commit(Moment::Finish(outcome)).await?;
+                Ok(session.outbound())
+            }
+        }
+    }
+
+    /// Whether anybody asked for the session, so that [`finish`](Self::finish) has something to do.
+    pub fn is_used(&self) -> bool {
+        self.slot.session.initialized()
+    }
+}
+
+async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
+    let found = candidates(cookies, engine.config().cookie_name());
+    let mut verified_any = false;
+    let mut base = Base::Fresh;
+    for verified in found.tokens.iter().filter_map(|token| engine.keys().verify(token)) {
+        verified_any = true;
+        let key = verified.id.store_key();
+        if let Some(record) = engine.load(key).await? {
+            base = Base::Live(Live {
+                id: verified.id,
+                key,
+                record,
+                standing: verified.standing,
+            });
+            break;
+        }
+    }
+    if found.named == Named::Some && !verified_any {
+        engine.tell(Event::TokenRejected);
+    }
+    Ok(Session::new(engine.clone(), State::new(base)))
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("used", &self.is_used())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! [`Engine`]: one request from cookie to commit. [`inbound`] finds and loads the session, [`plan`] decides what has to happen to
+//! it, [`commit`] does that, [`outbound`] says what the response head has to carry.
+
+mod commit;
+mod inbound;
+mod outbound;
+mod plan;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::cleaner::{Cleaner, CleanerStatus};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::config::{SessionConfig, Transport};
+use crate::cookie::SigningKeys;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{self, Event, Observer};
+use crate::id::StoreKey;
+use crate::record::Record;
+use crate::registry::Sessions;
+use crate::store::{Epoch, Store};
+
+pub use inbound::{Access, Inbound};
+pub use outbound::{Outbound, ResponseHeaders};
+pub use plan::Outcome;
+
+pub(crate) use commit::Moment;
+
+/// Everything that the requests of an application share: store, keys, configuration, clock, observers and the cleaner.
+///
+/// Cloning shares it. One engine may serve several adapters in one process; they then share sessions.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    keys: SigningKeys,
+    config: SessionConfig,
+    clock: Arc<dyn Clock>,
+    observers: Arc<[Box<dyn Observer>]>,
+    /// Started with the first request, as only then a runtime is sure to be there; `None` inside if the policy says never.
+    cleaner: OnceLock<Option<Cleaner>>,
+}
+
+impl Engine {
+    /// An engine with the default configuration.
+    pub fn new(store: impl Store, keys: SigningKeys) -> Self {
+        Self::builder(Arc::new(store), keys).build()
+    }
+
+    /// Starts from the default configuration, the system's clock and no observers.
+    pub fn builder(store: Arc<dyn Store>, keys: SigningKeys) -> EngineBuilder {
+        EngineBuilder {
+            store,
+            keys,
+            config: SessionConfig::default(),
+            clock: Arc::new(SystemClock::new()),
+            observers: Vec::new(),
+        }
+    }
+
+    /// Begins a request: no I/O and hardly any work. The middleware keeps the first half and finishes with it; extractors use the
+    /// second one.
+    pub fn begin(&self) -> (Inbound, Access) {
+        self.start_cleaner();
+        inbound::begin(self.clone())
+    }
+
+    /// Starts the cleaner now, if the policy wants one and this is called within a tokio runtime; otherwise the first request does.
+    pub fn start_cleaner(&self) {
+        if self.shared.cleaner.get().is_some() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        self.shared.cleaner.get_or_init(|| {
+            let observers = self.shared.observers.clone();
+            let report = Arc::new(move |event: Event<'_>| tell(&observers, event));
+            Cleaner::start(
+                &runtime,
+                self.config().cleaner,
+                &self.shared.store,
+                self.shared.clock.clone(),
+                report,
+            )
+        });
+    }
+
+    /// What the cleaner has done; `None` before it was started, and if the policy is never.
+    pub fn cleaner_status(&self) -> Option<CleanerStatus> {
+        self.shared.cleaner.get()?.as_ref().map(Cleaner::status)
+    }
+
+    /// Stops the cleaner for good. Dropping the last clone of the engine does the same.
+    pub fn stop_cleaner(&self) {
+        if let Some(cleaner) = self.shared.cleaner.get_or_init(|| None) {
+            cleaner.stop();
+        }
+    }
+
+    /// Lists and ends the sessions of owners.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the store has no owner index.
+    pub fn sessions(&self) -> Result<Sessions> {
+        Sessions::new(self.clone())
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SessionConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn keys(&self) -> &SigningKeys {
+        &self.shared.keys
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.shared
+            .store
+            .owner_index()
+            .map(|index| index.epoch())
+            .unwrap_or_default()
+    }
+
+    /// The live record under a key. Stores say themselves what has expired; this holds those that do not to it (P8).
+    pub(crate) async fn load(&self, key: StoreKey) -> Result<Option<Record>> {
+        let now = self.now();
+        let found = self.shared.store.load(key, now).await?;
+        Ok(found.filter(|record| !record.is_expired(now)))
+    }
+
+    pub(crate) fn tell(&self, event: Event<'_>) {
+        tell(&self.shared.observers, event);
+    }
+}
+
+fn tell(observers: &[Box<dyn Observer>], event: Event<'_>) {
+    event::log(event);
+    for observer in observers {
+        observer.observe(event);
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("config", self.config())
+            .field("keys", self.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds an [`Engine`].
+#[must_use]
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    keys: SigningKeys,
+    config: SessionConfig,
+    clock: Arc<dyn Clock>,
+    observers: Vec<Box<dyn Observer>>,
+}
+
+impl EngineBuilder {
+    /// Sets the configuration.
+    pub fn config(mut self, config: SessionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Takes the time from another clock: for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Adds somebody to tell of every event.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// The engine. Within a tokio runtime the cleaner starts at once.
+    pub fn build(self) -> Engine {
+        if self.config.transport == Transport::Plain {
+            tracing::warn!("session cookies are sent over plain http too: for development only");
+        }
+        let engine = Engine {
+            shared: Arc::new(Shared {
+                store: self.store,
+                keys: self.keys,
+                config: self.config,
+                clock: self.clock,
+                observers: self.observers.into(),
+                cleaner: OnceLock::new(),
+            }),
+        };
+        engine.start_cleaner();
+        engine
+    }
+}
+
+pub(crate) fn unsupported() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "finding the sessions of an owner: this store has no owner index",
+    )
+}

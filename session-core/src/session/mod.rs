@@ -1,0 +1,351 @@
+//! [`Session`]: what a handler holds. It records what the handler wants ([`changes`]) beside what the store had ([`state`]); the
+//! engine commits it.
+
+pub(crate) mod changes;
+pub(crate) mod state;
+mod value;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Timestamp;
+use crate::engine::{Engine, Moment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Handle, Owner};
+use crate::key::{AsKey, KeyName};
+use crate::lifetime::Lifetime;
+use crate::record::{Persistence, Record};
+use changes::{Identity, Login};
+use state::{Base, State};
+
+/// The session of one visitor, as one request sees it.
+///
+/// It was loaded once, so reading and changing it is synchronous. Changes are *intent*: set this key, remove that one, update a
+/// counter. They are committed after the handler, before the response head is sent, and applied again if another request was
+/// faster (P5). Clones share everything; a clone that outlives the response, in a WebSocket say, goes on working through
+/// [`save`](Self::save), [`reload`](Self::reload) and [`is_live`](Self::is_live).
+///
+/// `Debug` shows names, never values or the id.
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    state: Mutex<State>,
+    /// Held while a commit or a reload is under way, so that they happen one after the other.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Session {
+    pub(crate) fn new(engine: Engine, state: State) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                engine,
+                state: Mutex::new(state),
+                turn: tokio::sync::Mutex::new(()),
+            }),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// No code under this lock calls the application's, except the function given to `update`; if that panics, what it was to
+    /// change is unchanged.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.shared.turn
+    }
+
+    /// The value under a key, decoded now; `None` if there is none.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn visits(session: &Session) -> Result<u32, Error> {
+    ///     Ok(session.get("visits")?.unwrap_or(0))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Value`] if the stored value is not a `T`, [`ErrorKind::ValueVersion`] if it was stored under another version
+    /// of the key.
+    pub fn get<T: DeserializeOwned>(&self, key: impl AsKey<T>) -> Result<Option<T>> {
+        let state = self.state();
+        state
+            .value(key.name())
+            .map(|stored| value::decode(&key, stored))
+            .transpose()
+    }
+
+    /// Sets the value under a key. Of two requests that set the same key, the later commit wins; see [`update`](Self::update).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] if a [limit](crate::Limits) is exceeded, [`ErrorKind::Invalid`] if the name is empty,
+    /// [`ErrorKind::Value`] if the value cannot be encoded.
+    pub fn insert<T: Serialize>(&self, key: impl AsKey<T>, value: T) -> Result<()> {
+        let limits = self.limits();
+        limits.check_name(key.name())?;
+        let encoded = value::encode(&key, &value)?;
+        limits.check_value(encoded.bytes.len())?;
+        let mut state = self.state();
+        state.check_room(&limits, key.name(), encoded.bytes.len())?;
+        state.changes.set(key.name(), encoded);
+        Ok(())
+    }
+
+    /// Removes the value under a key, if there is one.
+    pub fn remove(&self, key: impl KeyName) {
+        let mut state = self.state();
+        if state.value(key.name()).is_some() {
+            state.changes.remove(key.name());
+        }
+    }
+
+    /// Changes the value under a key with a function of its present value, and returns the result.
+    ///
+    /// No update is lost: if another request commits first, the function runs again, on what that request left (P5). So it may
+    /// run several times, and must depend on its argument alone. The result returned here is the one the next commit stores unless
+    /// somebody is faster; [`save`](Self::save) and read again where the exact number matters.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn count(session: &Session) -> Result<u32, Error> {
+    ///     session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`insert`](Self::insert).
+    pub fn update<T, F>(&self, key: impl AsKey<T>, f: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        let limits = self.limits();
+        limits.check_name(key.name())?;
+        let update = value::Update::new(&key, limits, f);
+        let mut state = self.state();
+        let encoded = update.apply(state.value(key.name()))?;
+        let result = value::decode(&key, encoded.stored())?;
+        state.check_room(&limits, key.name(), encoded.bytes.len())?;
+        state.changes.update(key.name(), update, encoded);
+        Ok(result)
+    }
+
+    /// Removes all values. Who is signed in stays; see [`destroy`](Self::destroy).
+    pub fn clear(&self) {
+        let mut state = self.state();
+        if !state.names().is_empty() {
+            state.changes.clear();
+        }
+    }
+
+    /// Whether there is a value under a key; it is not decoded.
+    pub fn contains(&self, key: impl KeyName) -> bool {
+        self.state().value(key.name()).is_some()
+    }
+
+    /// The names of all values, in alphabetical order.
+    pub fn keys(&self) -> Vec<String> {
+        self.state().names()
+    }
+
+    /// Moves the session to a new id when the request ends, and with it to a new token: whoever knows the old one is locked out at
+    /// once (P7). Call it whenever privileges change; [`login`](Self::login) does it by itself (OWASP ASVS 5.0 V7.2.4).
+    pub fn renew(&self) {
+        self.state().changes.renew();
+    }
+
+    /// Signs somebody in, under a new id (P7), and begins the absolute lifetime anew.
+    ///
+    /// What an anonymous visitor's session holds is kept, a cart for example. If somebody else was signed in, everything that
+    /// their session held is dropped. Call it right after checking the credentials: a revocation of this owner's sessions that
+    /// happens later ends this login too (P12).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] or [`ErrorKind::TooLarge`] if it is no [`Owner`]. If the login is revoked before it is committed, the
+    /// commit fails with [`ErrorKind::Revoked`].
+    pub fn login(&self, owner: impl AsRef<str>) -> Result<()> {
+        let owner = Owner::new(owner)?;
+        let began = self.engine().epoch();
+        let mut state = self.state();
+        if state.owner().is_some_and(|present| *present != owner) {
+            state.changes.clear();
+        }
+        state.changes.identity = Identity::Login(Login { owner, began });
+        Ok(())
+    }
+
+    /// Ends the session: it is deleted, durably, before the response head is sent, and the browser is told to forget the cookie.
+    /// What the handler stores after this call goes into a new session.
+    pub fn destroy(&self) {
+        self.state().changes.end();
+    }
+
+    /// The other name of [`destroy`](Self::destroy).
+    pub fn logout(&self) {
+        self.destroy();
+    }
+
+    /// Keeps the session when the browser closes, for the configured [remember lifetime](crate::SessionConfigBuilder::remember_lifetime).
+    pub fn remember(&self) {
+        self.remember_for(self.engine().config().remember_lifetime);
+    }
+
+    /// As [`remember`](Self::remember), for a lifetime of its own.
+    pub fn remember_for(&self, lifetime: Lifetime) {
+        self.state().changes.lifetime = Some((lifetime, Persistence::Remembered));
+    }
+
+    /// Takes [`remember`](Self::remember) back: the session ends with the browser, and lives as long as the configuration says.
+    pub fn forget(&self) {
+        self.state().changes.lifetime = Some((self.engine().config().lifetime, Persistence::Browser));
+    }
+
+    /// Names the session for its owner's list, for example "Firefox on Linux".
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] if it has more bytes than the [limit](crate::Limits::label).
+    pub fn set_label(&self, label: impl AsRef<str>) -> Result<()> {
+        self.limits().check_label(label.as_ref().len())?;
+        self.state().changes.label = Some(label.as_ref().into());
+        Ok(())
+    }
+
+    /// What [`set_label`](Self::set_label) set.
+    pub fn label(&self) -> Option<String> {
+        self.state().label().map(str::to_owned)
+    }
+
+    /// Who is signed in.
+    pub fn owner(&self) -> Option<Owner> {
+        self.state().owner().cloned()
+    }
+
+    /// The public name, to list and revoke by; `None` until the session is stored.
+    pub fn handle(&self) -> Option<Handle> {
+        self.of_record(Record::handle)
+    }
+
+    /// Whether nothing is stored for this visitor yet.
+    pub fn is_new(&self) -> bool {
+        self.of_record(|_| ()).is_none()
+    }
+
+    /// When the session began; `None` until it is stored. A login begins it anew.
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.of_record(Record::created_at)
+    }
+
+    /// When its owner signed in.
+    pub fn authenticated_at(&self) -> Option<Timestamp> {
+        self.of_record(Record::authenticated_at).flatten()
+    }
+
+    /// When an earlier request last used it, give or take the [touch window](Lifetime::touch_window).
+    pub fn last_seen_at(&self) -> Option<Timestamp> {
+        self.of_record(Record::seen_at)
+    }
+
+    /// When it ends unless it is used again; as of the last load or commit.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.of_record(Record::expires_at)
+    }
+
+    /// Commits what was changed so far, instead of at the end of the request.
+    ///
+    /// Before the response head is sent it can do everything; afterwards it can change or destroy a session but neither create nor
+    /// renew one, as the browser could not learn the token.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session has ended, [`ErrorKind::ResponseSent`] if it is too late, [`ErrorKind::Revoked`] if a
+    /// login was revoked, [`ErrorKind::Conflict`] if others were faster too often, and the store's own errors. After an error of
+    /// the store the changes are kept, to be tried again.
+    pub async fn save(&self) -> Result<()> {
+        self.commit(Moment::Save).await
+    }
+
+    /// Reads the session from the store again; changes that are not saved yet stay on top.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session has ended, and the store's own errors.
+    pub async fn reload(&self) -> Result<()> {
+        let _turn = self.turn().lock().await;
+        let Some(key) = self.state().base.live().map(|live| live.key) else {
+            return if self.state().base.is_gone() {
+                Err(gone("reloading a session"))
+            } else {
+                Ok(())
+            };
+        };
+        let found = self.engine().load(key).await?;
+        let mut state = self.state();
+        match found {
+            Some(record) => {
+                if let Base::Live(live) = &mut state.base {
+                    live.record = record;
+                }
+                Ok(())
+            }
+            None => {
+                state.base = Base::Gone;
+                Err(gone("reloading a session"))
+            }
+        }
+    }
+
+    /// Whether the session is still stored and neither expired nor revoked, as the store sees it now.
+    ///
+    /// # Errors
+    ///
+    /// The store's own: a store that is down does not make a session dead.
+    pub async fn is_live(&self) -> Result<bool> {
+        let Some(key) = self.state().base.live().map(|live| live.key) else {
+            return Ok(false);
+        };
+        Ok(self.engine().load(key).await?.is_some())
+    }
+
+    fn of_record<T>(&self, read: impl FnOnce(&Record) -> T) -> Option<T> {
+        self.state().base.live().map(|live| read(&live.record))
+    }
+
+    fn limits(&self) -> crate::record::Limits {
+        self.engine().config().limits
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Session")
+            .field("handle", &state.base.live().map(|live| live.record.handle()))
+            .field("signed_in", &state.owner().is_some())
+            .field("keys", &state.names())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn gone(attempted: &'static str) -> Error {
+    Error::new(ErrorKind::Gone, attempted_gone(attempted))
+}
+
+fn attempted_gone(attempted: &str) -> String {
+    format!("{attempted}: it has ended meanwhile; the visitor starts anew with the next request")
+}

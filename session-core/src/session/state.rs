@@ -1,0 +1,156 @@
+//! [`State`]: what one request knows of its session: what the store had, what a commit is storing, and what is wanted since.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::changes::{Changes, Ending, Ground, Identity, Lookup};
+use crate::cookie::Standing;
+use crate::error::Result;
+use crate::id::{Owner, SessionId, StoreKey};
+use crate::record::{Limits, Record, StoredValue, Values};
+
+pub(crate) struct State {
+    pub(crate) base: Base,
+    /// What a commit that is under way is storing.
+    pub(crate) in_flight: Option<Arc<Changes>>,
+    pub(crate) changes: Changes,
+    pub(crate) head: Head,
+    pub(crate) cookie: CookieDuty,
+}
+
+/// What the store had, or has been given.
+pub(crate) enum Base {
+    /// Nothing is stored for this visitor.
+    Fresh,
+    Live(Live),
+    /// It ended while this request held it: nothing may be stored any more (P6).
+    Gone,
+}
+
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) key: StoreKey,
+    pub(crate) record: Record,
+    pub(crate) standing: Standing,
+}
+
+/// Whether the response head is on its way: afterwards no cookie can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    Open,
+    Sent,
+}
+
+/// What the response head has to say, from all commits of this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieDuty {
+    Nothing,
+    Issue,
+    Remove,
+}
+
+impl Base {
+    pub(crate) fn live(&self) -> Option<&Live> {
+        match self {
+            Self::Live(live) => Some(live),
+            Self::Fresh | Self::Gone => None,
+        }
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone)
+    }
+}
+
+impl State {
+    pub(crate) fn new(base: Base) -> Self {
+        Self {
+            base,
+            in_flight: None,
+            changes: Changes::default(),
+            head: Head::Open,
+            cookie: CookieDuty::Nothing,
+        }
+    }
+
+    /// The wanted changes from the top down.
+    fn layers(&self) -> impl Iterator<Item = &Changes> {
+        std::iter::once(&self.changes).chain(self.in_flight.as_deref())
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<StoredValue<'_>> {
+        for layer in self.layers() {
+            match layer.lookup(name) {
+                Lookup::Value(value) => return Some(value),
+                Lookup::Absent => return None,
+                Lookup::Below => {}
+            }
+        }
+        self.base.live()?.record.values().get(name)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        let mut sees_base = true;
+        for layer in self.layers() {
+            names.extend(layer.names());
+            if layer.hides_below() {
+                sees_base = false;
+                break;
+            }
+        }
+        if let (true, Some(live)) = (sees_base, self.base.live()) {
+            names.extend(live.record.values().iter().map(|(name, _)| name));
+        }
+        names
+            .into_iter()
+            .filter(|name| self.value(name).is_some())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        for layer in self.layers() {
+            if let Identity::Login(login) = &layer.identity {
+                return Some(&login.owner);
+            }
+            if layer.ending == Ending::End {
+                return None;
+            }
+        }
+        self.base.live()?.record.owner()
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        for layer in self.layers() {
+            if let Some(label) = &layer.label {
+                return Some(label);
+            }
+            if layer.ending == Ending::End {
+                return None;
+            }
+        }
+        self.base.live()?.record.label()
+    }
+
+    /// Refuses one more value if the record would become too large; counts exactly only when it comes close.
+    pub(crate) fn check_room(&self, limits: &Limits, name: &str, bytes: usize) -> Result<()> {
+        let stored = self.base.live().map_or(0, |live| live.record.values().encoded_len());
+        let wanted: usize = self.layers().map(Changes::size).sum();
+        let more = name.len() + bytes + 13;
+        if stored + wanted + more <= limits.record {
+            return Ok(());
+        }
+        let nothing = Values::default();
+        let base = self.base.live().map_or(&nothing, |live| live.record.values());
+        let pending = match &self.in_flight {
+            Some(in_flight) => (**in_flight).clone().then(self.changes.clone()),
+            None => self.changes.clone(),
+        };
+        let base = if pending.ending == Ending::End { &nothing } else { base };
+        let mut without = pending;
+        without.remove(name);
+        let rest = without.apply(base, Ground::Same, limits)?.encoded_len();
+        limits.check_record(rest + more)
+    }
+}
