@@ -1,0 +1,120 @@
+//! No secret reaches a log, an error or `Debug` (P17): everything is logged at TRACE, on all paths, and searched.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use session_core::conformance::store::Operation;
+use session_core::{Outcome, SigningKey, SigningKeys};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::site::Site;
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn note(&self, what: impl std::fmt::Debug) {
+        writeln!(self.0.lock().unwrap(), "{what:?} {what:#?}").unwrap();
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+const VALUE: &str = "s3cret-value-of-alice";
+
+#[tokio::test]
+async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let site = Site::new();
+    let mut tokens = Vec::new();
+    let mut keep = |cookie: &Option<String>| {
+        tokens.extend(
+            cookie
+                .as_ref()
+                .and_then(|pair| pair.split_once('='))
+                .map(|(_, token)| token.to_owned()),
+        )
+    };
+
+    let anonymous = site
+        .handle(None, async |session| session.insert("k", VALUE).unwrap())
+        .await;
+    keep(&anonymous);
+    let signed_in = site
+        .handle(anonymous.as_deref(), async |session| {
+            session.login("alice").unwrap();
+            captured.note(session);
+        })
+        .await;
+    keep(&signed_in);
+    let (inbound, session) = site.request(signed_in.as_deref()).await;
+    captured.note((&inbound, &session, &site.engine));
+    captured.note(session.get::<Vec<(u64, u64)>>("k").unwrap_err());
+    session.renew();
+    for operation in [
+        Operation::Rotate,
+        Operation::Replace,
+        Operation::Delete,
+        Operation::Touch,
+        Operation::Create,
+    ] {
+        site.faults.fail_next(operation, 1);
+    }
+    captured.note(session.save().await.unwrap_err());
+    captured.note(inbound.finish(Outcome::Success).await.unwrap());
+    let (inbound, session) = site.request(signed_in.as_deref()).await;
+    session.insert("k", VALUE).unwrap();
+    captured.note(inbound.finish(Outcome::Success).await.map(|_| ()));
+    site.faults.recover();
+    site.handle(signed_in.as_deref(), async |session| session.destroy())
+        .await;
+    let owner = "alice".parse().unwrap();
+    captured.note(site.engine.sessions().unwrap().all(&owner).await.unwrap());
+    captured.note(site.engine.sessions().unwrap().revoke_all(&owner).await);
+    site.handle(Some(&format!("__Host-session={}", "A".repeat(64))), async |_| ())
+        .await;
+
+    let text = captured.text();
+    assert!(
+        text.contains("session created") && text.contains("session token rejected"),
+        "nothing was captured"
+    );
+    assert!(!text.contains(VALUE), "a value is shown:\n{text}");
+    assert!(tokens.len() == 2);
+    for token in tokens {
+        assert!(!text.contains(&token[..32]), "the id is shown:\n{text}");
+        assert!(!text.contains(&token[32..]), "the MAC is shown:\n{text}");
+    }
+}
+
+#[test]
+fn debug_of_a_signing_key_shows_nothing_of_it() {
+    let key = SigningKey::from_bytes(&[0xAB; 32]).unwrap();
+    let shown = format!("{key:?} {:?}", SigningKeys::new(key.clone()).and_verify(key.clone()));
+    assert_eq!(shown, "SigningKey(…) SigningKeys(1 signing, 1 verifying)");
+}
