@@ -7,6 +7,7 @@ use session_core::conformance::http::Server;
 use session_core::conformance::probe::Probe;
 use session_core::conformance::store::TestStore;
 use session_core::{MemoryStore, http_contract};
+use session_fjall::FjallStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -37,6 +38,18 @@ mod on_memory {
 
     async fn store() -> TestStore {
         MemoryStore::new().into()
+    }
+
+    http_contract!(super::spawn, store);
+}
+
+mod on_fjall {
+    use super::*;
+
+    async fn store() -> TestStore {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = FjallStore::open(folder.path()).expect("an empty folder becomes a store");
+        TestStore::new(store).keeping(folder)
     }
 
     http_contract!(super::spawn, store);

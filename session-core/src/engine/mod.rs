@@ -1,7 +1,8 @@
 //! [`Engine`]: one request from cookie to commit. [`inbound`] finds and loads the session, [`plan`] decides what has to happen to
-//! it, [`commit`] does that, [`outbound`] says what the response head has to carry.
+//! it, [`commit`] has that done by [`execute`], [`outbound`] says what the response head has to carry.
 
 mod commit;
+mod execute;
 mod inbound;
 mod outbound;
 mod plan;
@@ -18,7 +19,7 @@ use crate::event::{self, Event, Observer};
 use crate::id::StoreKey;
 use crate::record::Record;
 use crate::registry::Sessions;
-use crate::store::{Epoch, Store};
+use crate::store::{Epoch, OwnerIndex, Store};
 
 pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
@@ -132,7 +133,7 @@ impl Engine {
         self.shared
             .store
             .owner_index()
-            .map(|index| index.epoch())
+            .map(OwnerIndex::epoch)
             .unwrap_or_default()
     }
 

@@ -75,7 +75,9 @@ pub(super) fn decode<T: DeserializeOwned>(key: &impl AsKey<T>, stored: StoredVal
 
 /// A change of one value that depends on the value it finds; it can be applied again to another one.
 #[derive(Clone)]
-pub(crate) struct Update(Arc<dyn Fn(Option<StoredValue<'_>>) -> Result<Encoded> + Send + Sync>);
+pub(crate) struct Update(Arc<Step>);
+
+type Step = dyn Fn(Option<StoredValue<'_>>) -> Result<Encoded> + Send + Sync;
 
 /// A key's name and version without its type's borrow: what an update keeps.
 struct Named {

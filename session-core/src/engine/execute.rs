@@ -1,0 +1,323 @@
+//! Does to the store what the [plan](super::plan) says: applies what the handler wanted to what the store has, and again if another
+//! request was faster (P5); never revives what has ended (P6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use super::plan::StoreOp;
+use crate::clock::Timestamp;
+use crate::cookie::Standing;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Chain, Event};
+use crate::id::{Handle, SessionId, StoreKey};
+use crate::record::{Persistence, Record, Values};
+use crate::session::changes::{Changes, Ground, Identity};
+use crate::session::gone;
+use crate::session::state::{Base, Live};
+use crate::store::{Created, Deleted, Epoch, Replaced, Rotated, Rotation, Touched};
+
+/// How often a commit tries before it gives up. Each round of a race has a winner, and the pauses grow, so that with 64 requests
+/// on one session the longest wait measured is under 20 attempts.
+const ATTEMPTS: u32 = 100;
+
+/// How often a fresh id may collide: once in 2^192 by chance, so more means a broken generator.
+const COLLISIONS: u32 = 3;
+
+/// What a commit left behind.
+pub(super) struct Committed {
+    /// What the session stands on now; `None` leaves it as it was.
+    pub(super) base: Option<Base>,
+    /// What went wrong after the base had changed.
+    pub(super) error: Option<Error>,
+}
+
+/// What a commit works on, taken out of the session so that no lock is held while the store works.
+pub(super) struct Work {
+    base: Option<Snapshot>,
+    pub(super) changes: Arc<Changes>,
+}
+
+impl Work {
+    pub(super) fn new(base: &Base, changes: Changes) -> Self {
+        Self {
+            base: Snapshot::of(base),
+            changes: Arc::new(changes),
+        }
+    }
+}
+
+struct Snapshot {
+    id: SessionId,
+    key: StoreKey,
+    record: Record,
+    standing: Standing,
+}
+
+impl Snapshot {
+    fn of(base: &Base) -> Option<Self> {
+        let Live {
+            id,
+            key,
+            record,
+            standing,
+        } = base.live()?;
+        Some(Self {
+            id: id.clone(),
+            key: *key,
+            record: record.clone(),
+            standing: *standing,
+        })
+    }
+
+    fn with(&self, record: Record) -> Base {
+        Base::Live(Live {
+            id: self.id.clone(),
+            key: self.key,
+            record,
+            standing: self.standing,
+        })
+    }
+}
+
+fn done(base: Base) -> Result<Committed> {
+    Ok(Committed {
+        base: Some(base),
+        error: None,
+    })
+}
+
+impl Engine {
+    pub(super) async fn execute(&self, op: StoreOp, work: &Work, now: Timestamp) -> Result<Committed> {
+        match (op, &work.base) {
+            (StoreOp::RefuseGone, _) => Err(gone("saving a session")),
+            (StoreOp::RefuseSent, _) => Err(Error::new(
+                ErrorKind::ResponseSent,
+                "saving a session under a new id: the response head is already sent, so the browser cannot learn it; do this before answering",
+            )),
+            (StoreOp::Create, _) => done(self.create(&work.changes, Ground::Same, now).await?),
+            (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
+            (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
+            (StoreOp::Rotate, Some(base)) => done(self.rotate(base, &work.changes, now).await?),
+            (StoreOp::Delete, Some(base)) => {
+                self.delete(base).await?;
+                done(Base::Fresh)
+            }
+            (StoreOp::DeleteThenCreate, Some(base)) => {
+                self.delete(base).await?;
+                // The old session is gone whatever comes next.
+                match self.create(&work.changes, Ground::Same, now).await {
+                    Ok(base) => done(base),
+                    Err(error) => Ok(Committed {
+                        base: Some(Base::Fresh),
+                        error: Some(error),
+                    }),
+                }
+            }
+            (StoreOp::Nothing, _) | (_, None) => Ok(Committed {
+                base: None,
+                error: None,
+            }),
+        }
+    }
+
+    async fn create(&self, changes: &Changes, ground: Ground, now: Timestamp) -> Result<Base> {
+        for _ in 0..COLLISIONS {
+            let id = SessionId::generate()?;
+            let key = id.store_key();
+            let record = self.next(None, changes, ground, now)?;
+            match self.store().create(key, record.clone(), began(changes)).await? {
+                Created::Stored => {
+                    self.tell(Event::Created {
+                        handle: record.handle(),
+                    });
+                    self.tell_login(&record, changes);
+                    return Ok(Base::Live(Live {
+                        id,
+                        key,
+                        record,
+                        standing: Standing::Current,
+                    }));
+                }
+                Created::Revoked => return Err(revoked()),
+                Created::Collision => {}
+            }
+        }
+        Err(collided())
+    }
+
+    /// A sighting that cannot be recorded is no reason to fail a request that only read: the session then ends earlier.
+    async fn touch(&self, base: &Snapshot, now: Timestamp) -> Result<Committed> {
+        let seen = base.record.clone().seen(now);
+        match self.store().touch(base.key, now, seen.expires_at()).await {
+            Ok(Touched::Recorded) => done(base.with(seen)),
+            Ok(Touched::Gone) => done(Base::Gone),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "recording when a session was last seen failed");
+                Ok(Committed {
+                    base: None,
+                    error: None,
+                })
+            }
+        }
+    }
+
+    async fn replace(&self, base: &Snapshot, changes: &Changes, now: Timestamp) -> Result<Base> {
+        let mut found = base.record.clone();
+        for attempt in 0..ATTEMPTS {
+            let next = self.next(Some(&found), changes, ground(attempt), now)?;
+            match self
+                .store()
+                .replace(base.key, found.revision(), next.clone(), now)
+                .await?
+            {
+                Replaced::Stored => return Ok(base.with(next)),
+                Replaced::Gone => return Err(gone("saving a session")),
+                Replaced::Conflict(current) => found = current,
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+
+    async fn rotate(&self, base: &Snapshot, changes: &Changes, now: Timestamp) -> Result<Base> {
+        let mut found = base.record.clone();
+        for attempt in 0..ATTEMPTS {
+            let id = SessionId::generate()?;
+            let new = id.store_key();
+            let record = self.next(Some(&found), changes, ground(attempt), now)?;
+            let rotation = Rotation {
+                old: base.key,
+                expected: found.revision(),
+                new,
+                record: record.clone(),
+                began: began(changes),
+                now,
+            };
+            match self.store().rotate(rotation).await? {
+                Rotated::Stored => {
+                    self.tell(Event::Renewed {
+                        handle: record.handle(),
+                    });
+                    self.tell_login(&record, changes);
+                    return Ok(Base::Live(Live {
+                        id,
+                        key: new,
+                        record,
+                        standing: Standing::Current,
+                    }));
+                }
+                Rotated::Revoked => return Err(revoked()),
+                // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
+                Rotated::Gone if matches!(changes.identity, Identity::Login(_)) => {
+                    {
+                        return self.create(changes, Ground::Moved, now).await;
+                    };
+                }
+                Rotated::Gone => return Err(gone("renewing a session")),
+                Rotated::Conflict(current) => found = current,
+                Rotated::Collision if attempt >= COLLISIONS => return Err(collided()),
+                Rotated::Collision => {}
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+
+    async fn delete(&self, base: &Snapshot) -> Result<()> {
+        if self.store().delete(base.key).await? == Deleted::Removed {
+            self.tell(Event::Destroyed {
+                handle: base.record.handle(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The record that results from changes, on top of one that is stored or of none.
+    fn next(&self, base: Option<&Record>, changes: &Changes, ground: Ground, now: Timestamp) -> Result<Record> {
+        let config = self.config();
+        let mut record = match base {
+            Some(base) => Record {
+                revision: base.revision() + 1,
+                ..base.clone().seen(now)
+            },
+            None => Record::new(Handle::generate()?, now, config.lifetime),
+        };
+        if let Identity::Login(login) = &changes.identity {
+            if record.owner().is_some_and(|present| *present != login.owner) {
+                // Somebody else from here on: nothing that named or held the other one's session stays.
+                record.handle = Handle::generate()?;
+                record.label = None;
+                record.values = Values::default();
+                record.lifetime = config.lifetime;
+                record.persistence = Persistence::Browser;
+            }
+            record.owner = Some(login.owner.clone());
+            record.authenticated_at = Some(now);
+            record.created_at = now;
+            record.seen_at = now;
+        }
+        if let Some((lifetime, persistence)) = changes.lifetime {
+            record.lifetime = lifetime;
+            record.persistence = persistence;
+        }
+        if let Some(label) = &changes.label {
+            record.label = Some(label.clone());
+        }
+        record.values = changes.apply(&record.values, ground, &config.limits)?;
+        Ok(record)
+    }
+
+    fn tell_login(&self, record: &Record, changes: &Changes) {
+        if let Identity::Login(login) = &changes.identity {
+            self.tell(Event::SignedIn {
+                handle: record.handle(),
+                owner: &login.owner,
+            });
+        }
+    }
+}
+
+fn ground(attempt: u32) -> Ground {
+    if attempt == 0 { Ground::Same } else { Ground::Moved }
+}
+
+fn began(changes: &Changes) -> Epoch {
+    match &changes.identity {
+        Identity::Login(login) => login.began,
+        Identity::Keep | Identity::Renew => Epoch::default(),
+    }
+}
+
+/// Lets others go first for a random time that grows with every lost race, at most 16 ms.
+async fn pause(attempt: u32) {
+    let longest = Duration::from_millis(1 << attempt.min(4));
+    let chance = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
+    match attempt {
+        0 => tokio::task::yield_now().await,
+        _ => tokio::time::sleep(longest.mul_f64(chance)).await,
+    }
+}
+
+fn revoked() -> Error {
+    Error::new(
+        ErrorKind::Revoked,
+        "signing in: all sessions of this owner were revoked meanwhile; sign in again",
+    )
+}
+
+fn collided() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "storing a session under a fresh id: it was taken several times over; the operating system's randomness is broken",
+    )
+}
+
+fn lost() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "saving a session: other requests changed it {ATTEMPTS} times in between; look for one that writes in a loop"
+        ),
+    )
+}
