@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::execute::{Committed, Work};
 use super::plan::{
-    BaseFact, CookieDeadline, CookieOp, Data, Ending, Facts, Holding, IdentityFact, Outcome, Plan, Token, Touch, plan,
+    BaseFact, CookieDeadline, CookieOp, Data, Facts, Holding, IdentityFact, Outcome, Plan, Token, Touch, plan,
 };
 use crate::clock::Timestamp;
 use crate::config::OnServerError;
