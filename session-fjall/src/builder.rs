@@ -23,7 +23,7 @@ use crate::store::FjallStore;
 ///     .durability(Durability::PowerLoss)
 ///     .open()?;
 /// # drop(store);
-/// # Ok::<(), session_core::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -174,7 +174,7 @@ impl FjallStore {
         }
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+    pub(crate) async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
         let path = self.path();
         let requests = self.inner.requests.as_ref().ok_or_else(|| failure::closed(path))?;
         let (reply, answer) = Reply::channel();

@@ -352,8 +352,8 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
             match dice.roll(9) {
                 0 | 1 => {
                     let record = new.record();
-                    let theirs = reference.create(key(number), record.clone(), Epoch::default()).await;
-                    let answer = ours.create(key(number), record, Epoch::default()).await.unwrap();
+                    let theirs = reference.create(key(number), record.clone(), reference.epoch()).await;
+                    let answer = ours.create(key(number), record, ours.epoch()).await.unwrap();
                     assert_eq!(answer, theirs.unwrap(), "{same}");
                 }
                 2 => {

@@ -5,6 +5,8 @@
 
 mod request;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::VecDeque;
