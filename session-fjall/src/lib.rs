@@ -1,1 +1,29 @@
-//! The embedded session store on fjall.
+#![doc = include_str!("../README.md")]
+//!
+//! # Crate map
+//!
+//! | file         | holds                                                                  |
+//! |--------------|------------------------------------------------------------------------|
+//! | `store`      | [`FjallStore`], the handle; reads run on the caller                     |
+//! | `builder`    | [`FjallStoreBuilder`]                                                   |
+//! | `durability` | [`Durability`]                                                          |
+//! | `committer`  | the thread that owns all writes; what each of them does; the sweep      |
+//! | `read`       | what is read                                                            |
+//! | `database`   | keyspaces, tuning, opening and closing the engine                       |
+//! | `layout`     | bytes of keys and values                                                |
+//! | `folder`     | lock, format marker, whether a folder is ours                           |
+//! | `failure`    | every error                                                             |
+
+mod builder;
+mod committer;
+mod database;
+mod durability;
+mod failure;
+mod folder;
+mod layout;
+mod read;
+mod store;
+
+pub use builder::FjallStoreBuilder;
+pub use durability::Durability;
+pub use store::FjallStore;

@@ -1,0 +1,425 @@
+//! The committer: one thread that owns all writes. It drains what is waiting, carries out each request as one atomic batch, syncs once
+//! for all that asked for durability, and only then answers those. When the engine fails it reopens the database.
+//!
+//! An async worker never writes, never waits for a disk and never holds a lock while it waits.
+
+mod request;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use flume::{Receiver, RecvTimeoutError};
+use session_core::{Epoch, Error, Result, Revocations};
+
+use crate::database::Tables;
+use crate::durability::Durability;
+use crate::failure::{self, Failure};
+use crate::folder::Folder;
+use crate::layout::DEADLINE_KEY;
+
+pub(crate) use request::{Reply, Request};
+pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
+use write::{Done, Effect, Writer};
+
+/// What the committer shares with readers.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) state: RwLock<State>,
+    pub(crate) revocations: Revocations,
+}
+
+/// Whether the database can be read. The committer alone changes it.
+pub(crate) enum State {
+    Open(Tables),
+    /// Being reopened after a failure.
+    Down,
+    Closed,
+}
+
+impl Shared {
+    /// Nothing under this lock panics half way through a change, so a poisoned lock still guards sound data.
+    fn set(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Requests answered with one sync. More would only add to the wait of the first.
+const GROUP: usize = 512;
+
+/// The most that power loss may take of what is not durable.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    requests: Receiver<Request>,
+    folder: Folder,
+    cache: u64,
+    durability: Durability,
+    /// `None` while the database is down.
+    tables: Option<Tables>,
+    low_water: [u8; DEADLINE_KEY],
+    /// When the oldest write that is not synced was committed.
+    unsynced_since: Option<Instant>,
+    /// How long to wait before the database is opened again; grows until a sync succeeds.
+    pause: Duration,
+    group: Group,
+}
+
+/// The requests that share a sync.
+#[derive(Default)]
+struct Group {
+    /// Answers that wait for the sync.
+    waiting: Vec<Box<dyn FnOnce(Result<()>) + Send>>,
+    /// Revocations to publish once it is known whether they hold.
+    epochs: Vec<Epoch>,
+    sync: bool,
+}
+
+/// Whether an answer waits for the sync.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Relaxed,
+    Durable,
+}
+
+/// How the thread goes on.
+enum Next {
+    GoOn,
+    Close(Option<Reply<()>>),
+}
+
+impl Committer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        requests: Receiver<Request>,
+        folder: Folder,
+        tables: Tables,
+        cache: u64,
+        durability: Durability,
+    ) -> Self {
+        Self {
+            shared,
+            requests,
+            folder,
+            cache,
+            durability,
+            tables: Some(tables),
+            low_water: [0; DEADLINE_KEY],
+            unsynced_since: None,
+            pause: FIRST_PAUSE,
+            group: Group::default(),
+        }
+    }
+
+    /// Runs until the store is closed or its last handle is dropped.
+    pub(crate) fn run(mut self) {
+        loop {
+            let step = catch_unwind(AssertUnwindSafe(|| self.step()));
+            match step {
+                Ok(Next::GoOn) => {}
+                Ok(Next::Close(reply)) => return self.close(reply),
+                // The callers of this group are told by their reply being dropped; what state the engine is in, nobody knows.
+                Err(_) => {
+                    tracing::error!(path = %self.path().display(), "the session store's committer panicked; reopening");
+                    self.settle(Err(()));
+                    self.take_down();
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> Next {
+        if self.tables.is_none() {
+            return self.step_down();
+        }
+        let first = match self.unsynced_since {
+            None => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(since) => self.requests.recv_deadline(since + SYNC_AFTER),
+        };
+        match first {
+            Ok(first) => self.commit_group(first),
+            Err(RecvTimeoutError::Timeout) => {
+                self.sync();
+                Next::GoOn
+            }
+            Err(RecvTimeoutError::Disconnected) => Next::Close(None),
+        }
+    }
+
+    fn commit_group(&mut self, first: Request) -> Next {
+        let mut next = Next::GoOn;
+        let mut group: VecDeque<Request> = std::iter::once(first)
+            .chain(self.requests.try_iter().take(GROUP - 1))
+            .collect();
+        while let Some(request) = group.pop_front() {
+            if let Request::Close { reply } = request {
+                next = Next::Close(Some(reply));
+                break;
+            }
+            self.carry_out(request);
+        }
+        let overdue = self.unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        if self.group.sync || overdue {
+            self.sync();
+        } else {
+            // Nothing was to be made durable, or the database went down.
+            let outcome = self.tables.as_ref().map(|_| ()).ok_or(());
+            self.settle(outcome);
+        }
+        for request in group {
+            request.refuse(failure::closed(self.path()));
+        }
+        next
+    }
+
+    fn carry_out(&mut self, request: Request) {
+        let Some(tables) = self.tables.take() else {
+            return request.refuse(failure::down(self.path()));
+        };
+        let shared = Arc::clone(&self.shared);
+        let mut writer = Writer {
+            tables: &tables,
+            path: &shared.path,
+            revocations: &shared.revocations,
+            low_water: &mut self.low_water,
+        };
+        let failed = match request {
+            Request::Create {
+                key,
+                record,
+                began,
+                reply,
+            } => {
+                let done = writer.create(key, &record, began);
+                self.answer(reply, Class::Relaxed, done)
+            }
+            Request::Replace {
+                key,
+                expected,
+                record,
+                now,
+                reply,
+            } => {
+                let done = writer.replace(key, expected, record, now);
+                self.answer(reply, Class::Relaxed, done)
+            }
+            Request::Touch { key, seen_at, reply } => {
+                let done = writer.touch(key, seen_at);
+                self.answer(reply, Class::Relaxed, done)
+            }
+            Request::Rotate { rotation, reply } => {
+                let done = writer.rotate(rotation);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Delete { key, reply } => {
+                let done = writer.delete(key);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Revoke {
+                owner,
+                which,
+                now,
+                reply,
+            } => {
+                if !matches!(which, session_core::Revoke::One(_)) {
+                    self.group.epochs.push(shared.revocations.begin(&owner));
+                }
+                let done = writer.revoke(&owner, which, now);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Reap { now, limit, reply } => {
+                let done = writer.reap(now, limit);
+                self.answer(reply, Class::Relaxed, done)
+            }
+            Request::Clear { from, reply } => {
+                let done = writer.clear(from);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Close { reply } => {
+                reply.send(Err(failure::closed(self.path())));
+                None
+            }
+            #[cfg(test)]
+            Request::Break { reply } => {
+                let done: std::result::Result<Done<()>, _> = Err(Failure::Database(fjall::Error::Poisoned));
+                self.answer(reply, Class::Durable, done)
+            }
+            #[cfg(test)]
+            Request::Panic { reply: _reply } => panic!("asked to"),
+        };
+        match failed {
+            None => self.tables = Some(tables),
+            Some(error) => {
+                drop(tables);
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Answers now, or after the sync; hands back what broke the database.
+    fn answer<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        class: Class,
+        done: std::result::Result<Done<T>, Failure>,
+    ) -> Option<fjall::Error> {
+        match done {
+            Ok(Done { answer, effect }) => {
+                let durable = class == Class::Durable || self.durability == Durability::PowerLoss;
+                if effect == Effect::Committed {
+                    self.unsynced_since.get_or_insert_with(Instant::now);
+                    self.group.sync |= durable;
+                }
+                if durable {
+                    // Even if nothing was done: "absent" rests on what this group did before, and that may not be durable yet.
+                    self.group
+                        .waiting
+                        .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));
+                } else {
+                    reply.send(Ok(answer));
+                }
+                None
+            }
+            Err(Failure::Request(error)) => {
+                reply.send(Err(error));
+                None
+            }
+            Err(Failure::Database(error)) => {
+                reply.send(Err(failure::write_failed(self.path())));
+                Some(error)
+            }
+        }
+    }
+
+    /// Makes durable what was committed, then answers whoever waits for it.
+    fn sync(&mut self) {
+        let synced = match &self.tables {
+            Some(tables) => tables.sync(),
+            None => return self.settle(Err(())),
+        };
+        match synced {
+            Ok(()) => {
+                self.unsynced_since = None;
+                self.pause = FIRST_PAUSE;
+                self.settle(Ok(()));
+            }
+            Err(error) => {
+                self.settle(Err(()));
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Ends the group. A revocation counts from here even if it failed: what it did may well hold.
+    fn settle(&mut self, outcome: std::result::Result<(), ()>) {
+        let group = std::mem::take(&mut self.group);
+        for epoch in group.epochs {
+            self.shared.revocations.publish(epoch);
+        }
+        for answer in group.waiting {
+            answer(outcome.map_err(|()| failure::write_failed(&self.shared.path)));
+        }
+    }
+
+    fn fail(&mut self, error: &fjall::Error) {
+        tracing::error!(
+            path = %self.path().display(), %error,
+            "the session store takes no more writes; it is being reopened. check the disk and its free space"
+        );
+        self.take_down();
+    }
+
+    /// Lets go of the database: dropping it is what cures it.
+    fn take_down(&mut self) {
+        self.tables = None;
+        self.unsynced_since = None;
+        self.shared.set(State::Down);
+    }
+
+    /// Answers "unavailable" until it is time to open the database again.
+    fn step_down(&mut self) -> Next {
+        let at = Instant::now() + self.pause;
+        loop {
+            match self.requests.recv_deadline(at) {
+                Ok(Request::Close { reply }) => return Next::Close(Some(reply)),
+                Ok(request) => request.refuse(failure::down(self.path())),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Next::Close(None),
+            }
+        }
+        // Not reset by opening: on a full disk that works, and the next write fails again.
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        match Tables::open(&mut self.folder, self.cache) {
+            Ok(tables) => {
+                tracing::info!(path = %self.path().display(), "the session store is open again");
+                self.low_water = [0; DEADLINE_KEY];
+                self.shared.set(State::Open(tables.clone()));
+                self.tables = Some(tables);
+                // What was committed before the failure may not be on disk yet.
+                self.unsynced_since = Some(Instant::now());
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, again_in = ?self.pause, "the session store cannot be opened again");
+            }
+        }
+        Next::GoOn
+    }
+
+    fn close(mut self, reply: Option<Reply<()>>) {
+        let closed = match self.tables.take() {
+            None => Err(failure::down(self.path())),
+            Some(tables) => {
+                let closed = catch_unwind(AssertUnwindSafe(|| {
+                    tables.sync()?;
+                    // Only spares the next opening some work, so its failure loses nothing.
+                    if let Err(error) = tables.flush() {
+                        tracing::warn!(%error, "the session store was closed without writing its memtables");
+                    }
+                    fjall::Result::Ok(())
+                }));
+                let failed = || failure::write_failed(self.path());
+                closed
+                    .map_err(|_| failed())
+                    .and_then(|synced| synced.map_err(|error| failed().with_source(error)))
+            }
+        };
+        if let Err(error) = &closed {
+            log_close(error);
+        }
+        let Self {
+            shared,
+            folder,
+            requests,
+            ..
+        } = self;
+        // In this order: no reader, no database, no lock; then the answer, so that whoever hears it can open the folder.
+        shared.set(State::Closed);
+        drop(folder);
+        if let Some(reply) = reply {
+            reply.send(closed);
+        }
+        for request in requests.try_iter() {
+            request.refuse(failure::closed(&shared.path));
+        }
+    }
+
+    fn path(&self) -> &Path {
+        &self.shared.path
+    }
+}
+
+fn log_close(error: &Error) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "the session store was closed before its last writes were durable");
+}

@@ -1,0 +1,105 @@
+//! What the committer is asked to do, and how it answers. A caller that went away is not an error: what was done stays done.
+
+use session_core::{
+    Created, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey, Timestamp,
+    Touched,
+};
+
+use super::sweep::{Cleared, Reaped};
+
+/// A write, with where to send its answer.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Create {
+        key: StoreKey,
+        record: Record,
+        began: Epoch,
+        reply: Reply<Created>,
+    },
+    Replace {
+        key: StoreKey,
+        expected: Revision,
+        record: Record,
+        now: Timestamp,
+        reply: Reply<Replaced>,
+    },
+    Rotate {
+        rotation: Rotation,
+        reply: Reply<Rotated>,
+    },
+    Touch {
+        key: StoreKey,
+        seen_at: Timestamp,
+        reply: Reply<Touched>,
+    },
+    Delete {
+        key: StoreKey,
+        reply: Reply<Deleted>,
+    },
+    Revoke {
+        owner: Owner,
+        which: Revoke,
+        now: Timestamp,
+        reply: Reply<u64>,
+    },
+    /// One chunk of a sweep.
+    Reap {
+        now: Timestamp,
+        limit: usize,
+        reply: Reply<Reaped>,
+    },
+    /// One chunk of a clearing.
+    Clear {
+        from: StoreKey,
+        reply: Reply<Cleared>,
+    },
+    /// Everything that came before is done; let go of the folder.
+    Close {
+        reply: Reply<()>,
+    },
+    /// Behave as if the engine had reported a failed write.
+    #[cfg(test)]
+    Break {
+        reply: Reply<()>,
+    },
+    /// Panic.
+    #[cfg(test)]
+    Panic {
+        reply: Reply<()>,
+    },
+}
+
+/// Where one answer goes.
+#[derive(Debug)]
+pub(crate) struct Reply<T>(flume::Sender<Result<T>>);
+
+impl<T> Reply<T> {
+    pub(crate) fn channel() -> (Self, flume::Receiver<Result<T>>) {
+        let (sender, receiver) = flume::bounded(1);
+        (Self(sender), receiver)
+    }
+
+    pub(crate) fn send(self, answer: Result<T>) {
+        // Nobody listens any more if the caller was cancelled.
+        let _ = self.0.send(answer);
+    }
+}
+
+impl Request {
+    /// Answers without having done anything.
+    pub(crate) fn refuse(self, error: session_core::Error) {
+        match self {
+            Self::Create { reply, .. } => reply.send(Err(error)),
+            Self::Replace { reply, .. } => reply.send(Err(error)),
+            Self::Rotate { reply, .. } => reply.send(Err(error)),
+            Self::Touch { reply, .. } => reply.send(Err(error)),
+            Self::Delete { reply, .. } => reply.send(Err(error)),
+            Self::Revoke { reply, .. } => reply.send(Err(error)),
+            Self::Reap { reply, .. } => reply.send(Err(error)),
+            Self::Clear { reply, .. } => reply.send(Err(error)),
+            Self::Close { reply } => reply.send(Err(error)),
+            #[cfg(test)]
+            Self::Break { reply } | Self::Panic { reply } => reply.send(Err(error)),
+        }
+    }
+}

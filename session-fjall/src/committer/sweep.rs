@@ -1,0 +1,182 @@
+//! Sweeping and clearing, a chunk at a time, so that other writes get in between. Cost follows the queue of deadlines, from the
+//! low-water mark to the present, never the number of sessions (P15).
+
+use std::time::Duration;
+
+use session_core::{StoreKey, Timestamp};
+
+use super::write::{Done, Effect, Removal, Writer, is_damage};
+use crate::failure::{self, Failure};
+use crate::layout::{self, Sighting};
+use crate::read::Stored;
+
+/// Entries looked at in one chunk: about 4 ms of the committer's time.
+pub(crate) const CHUNK: usize = 128;
+
+/// A record that cannot be read is looked at again after this time, so that it holds up no sweep.
+const DAMAGED_AGAIN: Duration = Duration::from_secs(3600);
+
+/// What one chunk of a sweep did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reaped {
+    pub(crate) removed: usize,
+    pub(crate) rest: Rest,
+}
+
+/// Whether anything that was due is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Nothing,
+    Something,
+}
+
+/// What one chunk of a clearing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cleared {
+    /// Where to go on; `None` if nothing is left.
+    pub(crate) next: Option<StoreKey>,
+}
+
+impl Writer<'_> {
+    /// Removes up to `limit` sessions that are expired at `now`; puts what was extended meanwhile back at its true deadline.
+    pub(crate) fn reap(&mut self, now: Timestamp, limit: usize) -> Result<Done<Reaped>, Failure> {
+        let end = layout::last_due(now);
+        if *self.low_water > end {
+            return Ok(done(0, Rest::Nothing, Effect::Nothing));
+        }
+        let mut batch = self.tables.batch();
+        let (mut removed, mut seen) = (0, 0);
+        let mut left_at = None;
+        for entry in self.tables.deadlines.range(*self.low_water..=end) {
+            let entry = entry.key().map_err(|error| failure::reading(self.path, error))?;
+            let (Ok(place), Some((queued, key))) = (
+                <[u8; layout::DEADLINE_KEY]>::try_from(&*entry),
+                layout::split_deadline_key(&entry),
+            ) else {
+                return Err(failure::corrupt(self.path, "the queue of deadlines is malformed").into());
+            };
+            if removed == limit || seen == CHUNK {
+                left_at = Some(place);
+                break;
+            }
+            seen += 1;
+            removed += self.settle(&mut batch, key, queued, now)?;
+        }
+        let rest = if left_at.is_some() {
+            Rest::Something
+        } else {
+            Rest::Nothing
+        };
+        let effect = if batch.is_empty() {
+            Effect::Nothing
+        } else {
+            self.commit(batch, ())?.effect
+        };
+        // Everything below was committed away; what was put back lies above the present.
+        *self.low_water = left_at.unwrap_or_else(|| layout::first_not_due(now));
+        Ok(done(removed, rest, effect))
+    }
+
+    /// Decides about a session whose place in the queue is due; answers how many records it removed. Whatever becomes of the session,
+    /// it leaves this place.
+    fn settle(
+        &mut self,
+        batch: &mut fjall::OwnedWriteBatch,
+        key: StoreKey,
+        queued: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, Failure> {
+        let stored = self.reader().stored(key);
+        if let Ok(Some(Stored { record, queued: at })) = &stored
+            && *at == Some(queued)
+            && record.is_expired(now)
+        {
+            self.take(batch, key, Some(record), *at);
+            return Ok(1);
+        }
+        batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+        match stored {
+            // It stands elsewhere, or nowhere: this entry was left over.
+            Ok(Some(stored)) if stored.queued.is_some_and(|at| at != queued) => Ok(0),
+            Ok(None) => Ok(0),
+            Ok(Some(stored)) => {
+                self.enqueue(batch, key, &stored.record);
+                Ok(0)
+            }
+            Err(error) if is_damage(&error) => {
+                tracing::error!(?key, %error, "a session that cannot be read is left in place by the sweep");
+                let seen_at = self
+                    .reader()
+                    .sighting(key)
+                    .ok()
+                    .flatten()
+                    .map_or(now, |sighting| sighting.seen_at);
+                let queued = now.saturating_add(DAMAGED_AGAIN);
+                batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
+                batch.insert(&self.tables.deadlines, layout::deadline_key(queued, key), []);
+                Ok(0)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes up to a chunk of sessions from `from` on, whatever they hold.
+    pub(crate) fn clear(&mut self, from: StoreKey) -> Result<Done<Cleared>, Failure> {
+        let mut batch = self.tables.batch();
+        let mut next = None;
+        for (count, entry) in self.tables.records.range(from.as_bytes().as_slice()..).enumerate() {
+            let bytes = entry.key().map_err(|error| failure::reading(self.path, error))?;
+            let key = layout::store_key(&bytes);
+            let key = key.ok_or_else(|| failure::corrupt(self.path, "a record's key has another length"))?;
+            if count == CHUNK {
+                next = Some(key);
+                break;
+            }
+            let _: Removal = self.remove(&mut batch, key)?;
+        }
+        if next.is_none() {
+            self.remove_leftovers(&mut batch)?;
+        }
+        let effect = if batch.is_empty() {
+            Effect::Nothing
+        } else {
+            self.commit(batch, ())?.effect
+        };
+        Ok(Done {
+            answer: Cleared { next },
+            effect,
+        })
+    }
+
+    /// Adds the removal of index entries that lead nowhere, which damaged records may have left.
+    fn remove_leftovers(&self, batch: &mut fjall::OwnedWriteBatch) -> Result<(), Failure> {
+        let failed = |error| failure::reading(self.path, error);
+        for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
+            for entry in keyspace.iter() {
+                let (bytes, value) = entry.into_inner().map_err(failed)?;
+                let key = match keyspace.name() {
+                    name if name == self.tables.seen.name() => layout::store_key(&bytes),
+                    name if name == self.tables.deadlines.name() => {
+                        layout::split_deadline_key(&bytes).map(|(_, key)| key)
+                    }
+                    _ => layout::store_key(&value),
+                };
+                let leads_somewhere = match key {
+                    Some(key) => self.reader().contains(key)?,
+                    None => false,
+                };
+                if !leads_somewhere {
+                    batch.remove(keyspace, bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn done(removed: usize, rest: Rest, effect: Effect) -> Done<Reaped> {
+    Done {
+        answer: Reaped { removed, rest },
+        effect,
+    }
+}

@@ -1,0 +1,66 @@
+//! What the committer does when the engine fails under it.
+
+use session_core::{Created, Deleted, Epoch, Error, ErrorKind, OwnerIndex, Revoke, Store};
+
+use super::request::{Reply, Request};
+use crate::FjallStore;
+use support::{START, at, key, sample};
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+/// Asks until the store is up again; the committer paces itself, so nothing here waits longer than it does.
+async fn until_up<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn survives(failure: fn(Reply<()>) -> Request) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let record = || sample(1).owner("alice").record();
+    let created = store.create(key(1), record(), Epoch::default()).await.unwrap();
+    assert_eq!(created, Created::Stored);
+    let began = store.epoch();
+    let owner = session_core::Owner::new("alice").unwrap();
+
+    let error = store.ask(failure).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let error = store.delete(key(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let error = store.load(key(1), at(START)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+
+    let loaded = until_up(async || store.load(key(1), at(START)).await).await;
+    assert_eq!(loaded, Some(record()));
+    // The history of revocations outlives the database.
+    assert_eq!(store.revoke(&owner, Revoke::All, at(START)).await.unwrap(), 1);
+    assert_eq!(store.create(key(2), record(), began).await.unwrap(), Created::Revoked);
+    assert_eq!(store.delete(key(1)).await.unwrap(), Deleted::Absent);
+    assert_eq!(store.verify().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_failed_write_makes_the_store_unavailable_until_it_is_open_again() {
+    survives(|reply| Request::Break { reply }).await;
+}
+
+#[tokio::test]
+async fn a_panic_leaves_no_caller_hanging_and_the_store_opens_again() {
+    survives(|reply| Request::Panic { reply }).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_can_be_closed_and_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let _: Error = store.ask(|reply| Request::Break { reply }).await.unwrap_err();
+    assert_eq!(store.close().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    drop(store);
+    FjallStore::open(folder.path()).unwrap();
+}

@@ -1,0 +1,287 @@
+//! What each write does to the keyspaces: it looks at the present state, and if it applies, commits one atomic batch. There is one
+//! writer, so nothing changes between the look and the commit.
+
+use std::path::Path;
+
+use fjall::OwnedWriteBatch;
+use session_core::{
+    Created, Cursor, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Rotated, Rotation,
+    StoreKey, Timestamp, Touched,
+};
+
+use crate::database::Tables;
+use crate::failure::{self, Failure};
+use crate::layout::{self, DEADLINE_KEY, Sighting};
+use crate::read::{Reader, Stored};
+
+/// What a write did.
+#[derive(Debug)]
+pub(crate) struct Done<T> {
+    pub(crate) answer: T,
+    pub(crate) effect: Effect,
+}
+
+/// Whether anything was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Committed,
+    Nothing,
+}
+
+impl<T> Done<T> {
+    fn nothing(answer: T) -> std::result::Result<Self, Failure> {
+        Ok(Self {
+            answer,
+            effect: Effect::Nothing,
+        })
+    }
+}
+
+/// The one writer.
+pub(crate) struct Writer<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) path: &'a Path,
+    pub(crate) revocations: &'a Revocations,
+    /// No entry of `deadlines` lies below: what was swept leaves tombstones behind, and walking over them again costs milliseconds.
+    pub(crate) low_water: &'a mut [u8; DEADLINE_KEY],
+}
+
+type Outcome<T> = std::result::Result<Done<T>, Failure>;
+
+impl Writer<'_> {
+    pub(crate) fn create(&mut self, key: StoreKey, record: &Record, began: Epoch) -> Outcome<Created> {
+        if let Some(owner) = record.owner()
+            && self.revocations.refuse(owner, began)
+        {
+            return Done::nothing(Created::Revoked);
+        }
+        if self.reader().contains(key)? {
+            return Done::nothing(Created::Collision);
+        }
+        let mut batch = self.tables.batch();
+        self.put(&mut batch, key, record);
+        self.commit(batch, Created::Stored)
+    }
+
+    pub(crate) fn replace(
+        &mut self,
+        key: StoreKey,
+        expected: Revision,
+        record: Record,
+        now: Timestamp,
+    ) -> Outcome<Replaced> {
+        let Some(Stored { record: before, queued }) = self.reader().live(key, now)? else {
+            return Done::nothing(Replaced::Gone);
+        };
+        if before.revision() != expected {
+            return Done::nothing(Replaced::Conflict(before));
+        }
+        let record = record.seen(before.seen_at());
+        let mut batch = self.tables.batch();
+        batch.insert(&self.tables.records, key.as_bytes(), record.encode());
+        self.relist(&mut batch, key, &before, &record);
+        match queued {
+            // The entry may be early, so a longer life leaves it where it is.
+            Some(queued) if queued <= record.expires_at() => {
+                if before.seen_at() != record.seen_at() {
+                    let seen_at = record.seen_at();
+                    batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
+                }
+            }
+            _ => {
+                if let Some(queued) = queued {
+                    batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+                }
+                self.enqueue(&mut batch, key, &record);
+            }
+        }
+        self.commit(batch, Replaced::Stored)
+    }
+
+    pub(crate) fn rotate(&mut self, rotation: Rotation) -> Outcome<Rotated> {
+        let Rotation {
+            old,
+            expected,
+            new,
+            record,
+            began,
+            now,
+        } = rotation;
+        let Some(stored) = self.reader().live(old, now)? else {
+            return Done::nothing(Rotated::Gone);
+        };
+        if stored.record.revision() != expected {
+            return Done::nothing(Rotated::Conflict(stored.record));
+        }
+        if let Some(owner) = record.owner()
+            && stored.record.owner() != Some(owner)
+            && self.revocations.refuse(owner, began)
+        {
+            return Done::nothing(Rotated::Revoked);
+        }
+        if self.reader().contains(new)? {
+            return Done::nothing(Rotated::Collision);
+        }
+        let record = record.seen(stored.record.seen_at());
+        let mut batch = self.tables.batch();
+        // A batch must not name a key twice. A session that keeps its place in its owner's list only changes what the place leads to.
+        let moves = layout::owner_key(&stored.record) != layout::owner_key(&record);
+        self.take(&mut batch, old, moves.then_some(&stored.record), stored.queued);
+        self.put(&mut batch, new, &record);
+        self.commit(batch, Rotated::Stored)
+    }
+
+    pub(crate) fn touch(&mut self, key: StoreKey, seen_at: Timestamp) -> Outcome<Touched> {
+        let Some(Stored { record, queued }) = self.reader().live(key, seen_at)? else {
+            return Done::nothing(Touched::Gone);
+        };
+        let Some(queued) = queued.filter(|_| seen_at > record.seen_at()) else {
+            return Done::nothing(Touched::Recorded);
+        };
+        let mut batch = self.tables.batch();
+        batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
+        self.commit(batch, Touched::Recorded)
+    }
+
+    pub(crate) fn delete(&mut self, key: StoreKey) -> Outcome<Deleted> {
+        let mut batch = self.tables.batch();
+        match self.remove(&mut batch, key)? {
+            Removal::Absent => Done::nothing(Deleted::Absent),
+            Removal::Readable(_) | Removal::Damaged => self.commit(batch, Deleted::Removed),
+        }
+    }
+
+    /// Ends the chosen sessions in one batch: all of them or, if the power fails, none.
+    pub(crate) fn revoke(&mut self, owner: &Owner, which: Revoke, now: Timestamp) -> Outcome<u64> {
+        let mut ended = 0;
+        let mut batch = self.tables.batch();
+        for entry in self.tables.owners.prefix(owner.index_key()) {
+            let entry = entry.into_inner();
+            let (place, key) = entry.map_err(|error| failure::reading(self.path, error))?;
+            let (Some(handle), Some(key)) = (layout::handle_of(&place), layout::store_key(&key)) else {
+                return Err(failure::corrupt(self.path, "an owner's list is malformed").into());
+            };
+            let chosen = match which {
+                Revoke::All => true,
+                Revoke::Others(kept) => handle != kept,
+                Revoke::One(one) => handle == one,
+            };
+            if !chosen {
+                continue;
+            }
+            match self.remove(&mut batch, key)? {
+                Removal::Readable(record) => {
+                    ended += u64::from(!record.is_expired(now));
+                    if layout::owner_key(&record).is_some_and(|known| *place == known) {
+                        continue;
+                    }
+                }
+                Removal::Damaged => ended += 1,
+                Removal::Absent => {}
+            }
+            batch.remove(&self.tables.owners, place);
+        }
+        if batch.is_empty() {
+            return Done::nothing(0);
+        }
+        self.commit(batch, ended)
+    }
+
+    /// Adds the removal of whatever is stored under a key. A record that cannot be read is removed too: no damage keeps a session
+    /// from being ended. Its place in its owner's list is unknown then, and an entry that leads nowhere is passed over.
+    pub(super) fn remove(&self, batch: &mut OwnedWriteBatch, key: StoreKey) -> Result<Removal> {
+        match self.reader().stored(key) {
+            Ok(None) => Ok(Removal::Absent),
+            Ok(Some(stored)) => {
+                self.take(batch, key, Some(&stored.record), stored.queued);
+                Ok(Removal::Readable(stored.record))
+            }
+            Err(error) if is_damage(&error) => {
+                let sighting = self.reader().sighting(key).ok().flatten();
+                self.take(batch, key, None, sighting.map(|sighting| sighting.queued));
+                Ok(Removal::Damaged)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader {
+            tables: self.tables,
+            path: self.path,
+        }
+    }
+
+    pub(super) fn commit<T>(&self, batch: OwnedWriteBatch, answer: T) -> Outcome<T> {
+        self.tables.commit(batch).map_err(Failure::Database)?;
+        Ok(Done {
+            answer,
+            effect: Effect::Committed,
+        })
+    }
+
+    /// Adds a session with its entries in all indexes.
+    fn put(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
+        batch.insert(&self.tables.records, key.as_bytes(), record.encode());
+        self.enqueue(batch, key, record);
+        if let Some(place) = layout::owner_key(record) {
+            batch.insert(&self.tables.owners, place, key.as_bytes());
+        }
+    }
+
+    /// Adds a place in the queue at the session's deadline, and the sighting that names it.
+    pub(super) fn enqueue(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
+        let queued = record.expires_at();
+        let seen_at = record.seen_at();
+        let place = layout::deadline_key(queued, key);
+        batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
+        batch.insert(&self.tables.deadlines, place, []);
+        *self.low_water = place.min(*self.low_water);
+    }
+
+    /// Adds the removal of a session with its entries in all indexes, as far as they are known.
+    pub(super) fn take(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        key: StoreKey,
+        record: Option<&Record>,
+        queued: Option<Timestamp>,
+    ) {
+        batch.remove(&self.tables.records, key.as_bytes());
+        batch.remove(&self.tables.seen, key.as_bytes());
+        if let Some(queued) = queued {
+            batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+        }
+        if let Some(place) = record.and_then(layout::owner_key) {
+            batch.remove(&self.tables.owners, place);
+        }
+    }
+
+    /// Moves a session within the owners' lists if its commit changed where it belongs.
+    fn relist(&self, batch: &mut OwnedWriteBatch, key: StoreKey, before: &Record, after: &Record) {
+        let same = before.owner() == after.owner() && Cursor::of(before) == Cursor::of(after);
+        if same {
+            return;
+        }
+        if let Some(place) = layout::owner_key(before) {
+            batch.remove(&self.tables.owners, place);
+        }
+        if let Some(place) = layout::owner_key(after) {
+            batch.insert(&self.tables.owners, place, key.as_bytes());
+        }
+    }
+}
+
+/// What [`Writer::remove`] found.
+#[derive(Debug)]
+pub(super) enum Removal {
+    Absent,
+    Readable(Record),
+    Damaged,
+}
+
+/// Whether the bytes are at fault rather than the access to them.
+pub(super) fn is_damage(error: &session_core::Error) -> bool {
+    use session_core::ErrorKind::{Corrupt, UnsupportedFormat};
+    matches!(error.kind(), Corrupt | UnsupportedFormat)
+}

@@ -1,0 +1,188 @@
+//! The database inside the folder: its keyspaces, how they are tuned, how it is opened and closed. What an operation reads is in
+//! [`read`](crate::read), what it writes in [`committer`](crate::committer).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use session_core::Result;
+
+use crate::failure;
+use crate::folder::{Contents, Folder};
+
+/// An open database. A clone is a handle; the engine's lock is released when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    pub(crate) records: Keyspace,
+    pub(crate) seen: Keyspace,
+    pub(crate) deadlines: Keyspace,
+    pub(crate) owners: Keyspace,
+    pub(crate) database: Database,
+}
+
+const RECORDS: &str = "records";
+const SEEN: &str = "seen";
+const DEADLINES: &str = "deadlines";
+const OWNERS: &str = "owners";
+
+/// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
+const MEMTABLE: u64 = 16 * 1024 * 1024;
+const JOURNAL: u64 = 64 * 1024 * 1024;
+
+/// The engine stops a writer, without an end if its own threads have died, at 4 sealed memtables and at 30 runs in level 0. We wait
+/// before that, and look whether it still lives.
+const SEALED_MEMTABLES: usize = 3;
+const LEVEL_ZERO_RUNS: usize = 28;
+
+/// How long a clean close waits for memtables to be written; what is not written by then is replayed from the journal.
+const FLUSH: Duration = Duration::from_secs(10);
+
+impl Tables {
+    /// Opens the database of a folder, or sets it up.
+    pub(crate) fn open(folder: &mut Folder, cache: u64) -> Result<Self> {
+        match folder.contents() {
+            Contents::Unfinished => {
+                folder.discard_unfinished()?;
+                let tables = Self::open_engine(folder, cache)?;
+                folder.finish()?;
+                Ok(tables)
+            }
+            Contents::Store => {
+                check_files(folder)?;
+                Self::open_engine(folder, cache)
+            }
+        }
+    }
+
+    fn open_engine(folder: &Folder, cache: u64) -> Result<Self> {
+        let path = folder.path();
+        // The engine asserts much of what it reads, and a damaged file may break an assertion.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = Database::builder(folder.database())
+                .cache_size(cache)
+                .max_journaling_size(JOURNAL)
+                .open()?;
+            if folder.contents() == Contents::Store {
+                let known = database.list_keyspace_names();
+                let complete = [RECORDS, SEEN, DEADLINES, OWNERS]
+                    .iter()
+                    .all(|name| known.iter().any(|known| **known == **name));
+                if !complete {
+                    return Err(fjall::Error::Unrecoverable);
+                }
+            }
+            Ok(Self {
+                records: database.keyspace(RECORDS, || options(Access::Point))?,
+                seen: database.keyspace(SEEN, || options(Access::Point))?,
+                deadlines: database.keyspace(DEADLINES, || options(Access::Range))?,
+                owners: database.keyspace(OWNERS, || options(Access::Range))?,
+                database,
+            })
+        }));
+        opened
+            .map_err(|_| failure::opening_panicked(path))?
+            .map_err(|error| failure::opening(path, error))
+    }
+
+    pub(crate) fn keyspaces(&self) -> [&Keyspace; 4] {
+        [&self.records, &self.seen, &self.deadlines, &self.owners]
+    }
+
+    /// An empty batch. Committing it hands its bytes to the operating system, where they survive the end of this process.
+    pub(crate) fn batch(&self) -> OwnedWriteBatch {
+        self.database.batch()
+    }
+
+    /// Commits when the engine has room, or fails if it has died.
+    pub(crate) fn commit(&self, batch: OwnedWriteBatch) -> fjall::Result<()> {
+        while self.is_crowded() {
+            self.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        batch.commit()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.keyspaces().iter().any(|keyspace| {
+            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES || keyspace.tree.l0_run_count() >= LEVEL_ZERO_RUNS
+        })
+    }
+
+    /// Fails if the engine takes no more writes.
+    pub(crate) fn check(&self) -> fjall::Result<()> {
+        self.database.persist(PersistMode::Buffer)
+    }
+
+    /// Returns when everything that was committed survives power loss.
+    pub(crate) fn sync(&self) -> fjall::Result<()> {
+        self.database.persist(PersistMode::SyncData)
+    }
+
+    /// Writes memtables to tables, so that the next opening need not replay them.
+    pub(crate) fn flush(&self) -> fjall::Result<()> {
+        for keyspace in self.keyspaces() {
+            keyspace.rotate_memtable()?;
+        }
+        let started = Instant::now();
+        while self
+            .keyspaces()
+            .iter()
+            .any(|keyspace| keyspace.sealed_memtable_count() > 0)
+        {
+            self.check()?;
+            if started.elapsed() > FLUSH {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+/// The engine takes a missing file for a new database or an empty journal, and would start without the sessions.
+fn check_files(folder: &Folder) -> Result<()> {
+    let database = folder.database();
+    if !database.join("version").is_file() || !database.join("keyspaces").is_dir() {
+        return Err(failure::corrupt(folder.path(), "its database is missing"));
+    }
+    let is_journal = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            Path::new(&entry.file_name())
+                .extension()
+                .is_some_and(|kind| kind == "jnl")
+        })
+    };
+    let entries = std::fs::read_dir(&database);
+    let mut entries = entries.map_err(|error| failure::file("listing the database", &database, error))?;
+    if !entries.any(is_journal) {
+        return Err(failure::corrupt(
+            folder.path(),
+            "the journal of its database is missing",
+        ));
+    }
+    Ok(())
+}
+
+/// How a keyspace is read.
+#[derive(Clone, Copy)]
+enum Access {
+    /// By whole keys.
+    Point,
+    /// In order.
+    Range,
+}
+
+fn options(access: Access) -> KeyspaceCreateOptions {
+    let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+    match access {
+        // Filters on every level: a new session's key is looked up before it is stored, and is always missing.
+        Access::Point => options
+            .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(
+                BloomConstructionPolicy::BitsPerKey(10.0),
+            )))
+            .data_block_hash_ratio_policy(HashRatioPolicy::all(8.0)),
+        Access::Range => options.filter_policy(FilterPolicy::disabled()),
+    }
+}

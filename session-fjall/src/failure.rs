@@ -1,0 +1,136 @@
+//! Every error of this crate in one place: how what the engine and the operating system report becomes a kind to act on and a
+//! message that names the path.
+
+use std::io;
+use std::path::Path;
+
+use session_core::{Error, ErrorKind};
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// This request cannot be done; the database is sound.
+    Request(Error),
+    /// The database takes no more writes until it is reopened.
+    Database(fjall::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Request(error)
+    }
+}
+
+/// Reading from the database failed.
+pub(crate) fn reading(path: &Path, error: fjall::Error) -> Error {
+    let (kind, remedy) = match kind_of(&error) {
+        ErrorKind::Corrupt => (
+            ErrorKind::Corrupt,
+            "its files are damaged; check the disk and restore the folder from a backup, or drop the store",
+        ),
+        kind => (kind, "check the disk and its free space; the store reopens by itself"),
+    };
+    Error::new(
+        kind,
+        format!("reading from the session store at {}: {remedy}", path.display()),
+    )
+    .with_source(error)
+}
+
+/// Opening the database failed.
+pub(crate) fn opening(path: &Path, error: fjall::Error) -> Error {
+    let kind = kind_of(&error);
+    let remedy = match kind {
+        ErrorKind::Corrupt => {
+            "its files are damaged or missing; check the disk and restore the folder from a backup, or drop the store to start empty"
+        }
+        ErrorKind::UnsupportedFormat => {
+            "another version of the storage engine wrote it; run the release that wrote it, or a newer one"
+        }
+        ErrorKind::Locked => "another process holds the database; stop it, or choose another folder",
+        ErrorKind::Permission => "the user that runs this process must be able to read and write everything in it",
+        _ => "check the disk and its free space",
+    };
+    Error::new(
+        kind,
+        format!("opening the session store at {}: {remedy}", path.display()),
+    )
+    .with_source(error)
+}
+
+/// The engine gave up on damaged files by panicking.
+pub(crate) fn opening_panicked(path: &Path) -> Error {
+    corrupt(path, "the storage engine cannot make sense of its files")
+}
+
+/// Something in the folder or in a keyspace is not as this crate wrote it.
+pub(crate) fn corrupt(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "reading the session store at {}: {why}; check the disk and restore the folder from a backup, or drop the store to start empty",
+            path.display()
+        ),
+    )
+}
+
+/// A file or folder could not be reached; `doing` is in the form "creating the folder".
+pub(crate) fn file(doing: &str, path: &Path, error: io::Error) -> Error {
+    let (kind, remedy) = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
+            ErrorKind::Permission,
+            "give the user that runs this process read and write access",
+        ),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => (
+            ErrorKind::Foreign,
+            "a file stands where a folder is needed; choose another path",
+        ),
+        _ => (ErrorKind::Unavailable, "check the path, the disk and its free space"),
+    };
+    Error::new(kind, format!("{doing} {}: {remedy}", path.display())).with_source(error)
+}
+
+/// The store cannot take this write, or its outcome is not known.
+pub(crate) fn write_failed(path: &Path) -> Error {
+    unavailable(
+        path,
+        "writing to",
+        "the write may or may not have happened; check the disk and its free space; the store reopens by itself",
+    )
+}
+
+/// The database is being reopened.
+pub(crate) fn down(path: &Path) -> Error {
+    unavailable(
+        path,
+        "using",
+        "it is down after a failed write and reopens by itself; check the disk and its free space",
+    )
+}
+
+/// The store was closed by its user.
+pub(crate) fn closed(path: &Path) -> Error {
+    unavailable(path, "using", "it was closed; open it again")
+}
+
+fn unavailable(path: &Path, doing: &str, remedy: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("{doing} the session store at {}: {remedy}", path.display()),
+    )
+}
+
+fn kind_of(error: &fjall::Error) -> ErrorKind {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
+            // What the engine reports when a file is shorter than its own description of it, or gone.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => ErrorKind::Corrupt,
+            _ => ErrorKind::Unavailable,
+        },
+        fjall::Error::InvalidVersion(Some(_)) => ErrorKind::UnsupportedFormat,
+        fjall::Error::Locked => ErrorKind::Locked,
+        fjall::Error::Poisoned => ErrorKind::Unavailable,
+        _ => ErrorKind::Corrupt,
+    }
+}
