@@ -1,0 +1,87 @@
+//! [`TestStore`]: what a factory hands to a case. The steps that cases take with it live in [`steps`](super::steps).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::store::Store;
+
+/// A fresh, empty store, and what has to live as long as it does.
+///
+/// A factory may simply return the store; it converts.
+///
+/// ```
+/// use session_core::MemoryStore;
+/// use session_core::conformance::store::TestStore;
+///
+/// async fn fresh() -> TestStore {
+///     let folder = String::from("a temporary folder, for example");
+///     TestStore::new(MemoryStore::new()).keeping(folder)
+/// }
+/// ```
+#[derive(Clone)]
+pub struct TestStore {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) expiry: Expiry,
+    // Dropped after the store.
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Who removes what has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// [`Store::sweep`], and it says how much.
+    Swept,
+    /// The engine itself, by its own clock: a server that keeps a TTL. A sweep may find nothing.
+    ByTheEngine,
+}
+
+impl TestStore {
+    /// A store whose expired records are swept.
+    pub fn new(store: impl Store) -> Self {
+        Self::shared(Arc::new(store))
+    }
+
+    /// The same, for a store that the factory keeps a handle to.
+    pub fn shared(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            expiry: Expiry::Swept,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Keeps something, for example a temporary folder, until the case is over.
+    #[must_use]
+    pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
+        self.kept.push(Arc::new(kept));
+        self
+    }
+
+    /// The engine removes what has expired by itself: a sweep is then held to removing nothing that is live, and no more.
+    #[must_use]
+    pub fn expiring_by_itself(mut self) -> Self {
+        self.expiry = Expiry::ByTheEngine;
+        self
+    }
+
+    /// The store.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+}
+
+impl<S: Store> From<S> for TestStore {
+    fn from(store: S) -> Self {
+        Self::new(store)
+    }
+}
+
+impl fmt::Debug for TestStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestStore")
+            .field("expiry", &self.expiry)
+            .field("kept", &self.kept.len())
+            .finish_non_exhaustive()
+    }
+}
