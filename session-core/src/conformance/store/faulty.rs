@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -36,16 +37,8 @@ use crate::store::{
 /// ```
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
-    condition: Mutex<Condition>,
+    down: AtomicBool,
     scripts: Mutex<[VecDeque<Fault>; Operation::ALL.len()]>,
-}
-
-/// What the store is able to do.
-#[derive(Clone, Copy)]
-enum Condition {
-    Up,
-    ReadOnly,
-    Down,
 }
 
 enum Fault {
@@ -62,7 +55,7 @@ impl FaultyStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
-            condition: Mutex::new(Condition::Up),
+            down: AtomicBool::new(false),
             scripts: Mutex::default(),
         }
     }
@@ -84,32 +77,15 @@ impl FaultyStore {
         gate
     }
 
-    /// Every call fails with [`ErrorKind::Unavailable`] until [`recover`](Self::recover).
+    /// From now on everything fails.
     pub fn go_down(&self) {
-        self.become_(Condition::Down);
+        self.down.store(true, Ordering::SeqCst);
     }
 
-    /// Every call but `load` and `list` fails until [`recover`](Self::recover): a disk that is full.
-    pub fn refuse_writes(&self) {
-        self.become_(Condition::ReadOnly);
-    }
-
-    /// Ends every fault.
+    /// Forwards again; what was told about single operations is forgotten, and gates that calls wait at stay as they are.
     pub fn recover(&self) {
-        self.become_(Condition::Up);
+        self.down.store(false, Ordering::SeqCst);
         *self.scripts() = Default::default();
-    }
-
-    fn become_(&self, condition: Condition) {
-        *self.condition.lock().unwrap_or_else(PoisonError::into_inner) = condition;
-    }
-
-    fn refuses(&self, operation: Operation) -> bool {
-        match *self.condition.lock().unwrap_or_else(PoisonError::into_inner) {
-            Condition::Up => false,
-            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List),
-            Condition::Down => true,
-        }
     }
 
     fn scripts(&self) -> MutexGuard<'_, [VecDeque<Fault>; Operation::ALL.len()]> {
@@ -117,7 +93,7 @@ impl FaultyStore {
     }
 
     async fn disturb<T>(&self, operation: Operation, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        if self.refuses(operation) {
+        if self.down.load(Ordering::SeqCst) {
             return Err(failure(operation));
         }
         let fault = self.scripts()[operation.index()].pop_front();
