@@ -11,7 +11,11 @@
 //! session_core::store_contract!(fresh);
 //! ```
 //!
+//! The [http half](http) needs the [probe]'s routes in the adapter's framework: see [`http_contract!`](crate::http_contract).
+//!
 //! Every case becomes a named test. A new case in a new release reaches every store without a further edit.
 
+pub mod http;
+pub mod probe;
 pub mod sample;
 pub mod store;

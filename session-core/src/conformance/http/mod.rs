@@ -11,30 +11,52 @@ mod lifetime;
 pub mod site;
 mod tokens;
 
+use super::store::{PATIENCE, on_a_runtime};
 use site::{BoxFuture, World};
 
 pub use site::{Server, Site};
 
-/// One promise, as seen from a browser.
+/// One behaviour that an adapter is held to.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Case {
-    /// What holds, as a sentence.
+    /// What must hold, as a sentence; also the name of the test.
     pub name: &'static str,
-    /// The promise it belongs to, `P1` to `P18`.
+    /// The file that the case stands in.
+    pub theme: &'static str,
+    /// The promise it belongs to, for example `P6`; the design lists them.
     pub promise: &'static str,
     run: fn(World) -> BoxFuture<()>,
 }
 
-/// Runs the case of that name.
+impl Case {
+    /// Runs the case.
+    ///
+    /// # Panics
+    ///
+    /// If the adapter breaks the promise, or if the case does not end: the message says what was broken.
+    pub async fn run(&self, world: World) {
+        let done = tokio::time::timeout(PATIENCE, (self.run)(world)).await;
+        assert!(
+            done.is_ok(),
+            "{} did not end within {} s ({})",
+            self.name,
+            PATIENCE.as_secs(),
+            self.promise
+        );
+    }
+}
+
+/// Runs the case of that name on a runtime of its own with two workers: what the tests of [`http_contract!`](crate::http_contract)
+/// do.
 ///
 /// # Panics
 ///
-/// If the case fails, saying what was broken; and if there is no case of that name.
-pub async fn run(name: &str, world: World) {
-    let case = CASES
-        .iter()
-        .find(|case| case.name == name)
-        .unwrap_or_else(|| panic!("no http case is called {name}"));
-    (case.run)(world).await;
+/// If the adapter breaks the promise, or if there is no such case.
+pub fn run(name: &str, world: World) {
+    let case = CASES.iter().find(|case| case.name == name);
+    let case = case.unwrap_or_else(|| panic!("there is no case named {name}"));
+    on_a_runtime(case.run(world));
 }
 
 /// The one list of cases: the table below and the tests of every adapter are made from it.
@@ -130,7 +152,12 @@ macro_rules! __http_table {
     (() $($theme:ident::$name:ident => $promise:literal,)*) => {
         /// All cases, in the order of their themes.
         pub const CASES: &[Case] = &[
-            $(Case { name: stringify!($name), promise: $promise, run: |world| Box::pin($theme::$name(world)) },)*
+            $(Case {
+                name: stringify!($name),
+                theme: stringify!($theme),
+                promise: $promise,
+                run: |world| Box::pin($theme::$name(world)),
+            },)*
         ];
     };
 }
@@ -140,10 +167,10 @@ macro_rules! __http_table {
 macro_rules! __http_tests {
     (($spawn:expr, $store:expr) $($theme:ident::$name:ident => $promise:literal,)*) => {
         $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
+            #[test]
+            fn $name() {
                 let world = $crate::conformance::http::site::World::new($spawn, $store);
-                $crate::conformance::http::run(stringify!($name), world).await;
+                $crate::conformance::http::run(stringify!($name), world);
             }
         )*
     };
@@ -152,10 +179,9 @@ macro_rules! __http_tests {
 /// Holds an adapter to the http half of the suite, on one store: makes a test of every case.
 ///
 /// `$spawn` is an async function from [`Probe`](crate::conformance::probe::Probe) to [`Server`](crate::conformance::http::Server);
-/// `$store` is an async function that makes an empty [`TestStore`](crate::conformance::store::TestStore).
+/// `$store` is an async function that makes an empty store, as for [`store_contract!`](crate::store_contract).
 ///
-/// Put it into a module of its own for every store. The crate needs `tokio` with `macros` and `rt-multi-thread` among its
-/// dev-dependencies.
+/// Put it into a module of its own for every store.
 #[macro_export]
 macro_rules! http_contract {
     ($spawn:expr, $store:expr) => {

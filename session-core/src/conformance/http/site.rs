@@ -49,11 +49,14 @@ impl World {
         S: Fn(Probe) -> SF + Send + Sync + 'static,
         SF: Future<Output = Server> + Send + 'static,
         F: Fn() -> FF + Send + Sync + 'static,
-        FF: Future<Output = TestStore> + Send + 'static,
+        FF: Future<Output: Into<TestStore>> + Send + 'static,
     {
         Self {
             spawn: Arc::new(move |probe| Box::pin(spawn(probe))),
-            store: Arc::new(move || Box::pin(store())),
+            store: Arc::new(move || {
+                let store = store();
+                Box::pin(async { store.await.into() })
+            }),
         }
     }
 

@@ -35,7 +35,7 @@ pub enum Needs {
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// After this long a case has failed: something waits for itself. The slowest case takes seconds on a slow disk.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Case {
     /// Runs the case on a fresh, empty store.
@@ -87,7 +87,7 @@ where
     });
 }
 
-fn on_a_runtime(case: impl Future<Output = ()>) {
+pub(crate) fn on_a_runtime(case: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

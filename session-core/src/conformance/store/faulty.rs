@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -37,8 +36,16 @@ use crate::store::{
 /// ```
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
-    down: AtomicBool,
+    condition: Mutex<Condition>,
     scripts: Mutex<[VecDeque<Fault>; Operation::ALL.len()]>,
+}
+
+/// What the store is able to do.
+#[derive(Clone, Copy)]
+enum Condition {
+    Up,
+    ReadOnly,
+    Down,
 }
 
 enum Fault {
@@ -55,7 +62,7 @@ impl FaultyStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
-            down: AtomicBool::new(false),
+            condition: Mutex::new(Condition::Up),
             scripts: Mutex::default(),
         }
     }
@@ -77,15 +84,32 @@ impl FaultyStore {
         gate
     }
 
-    /// From now on everything fails.
+    /// Every call fails with [`ErrorKind::Unavailable`] until [`recover`](Self::recover).
     pub fn go_down(&self) {
-        self.down.store(true, Ordering::SeqCst);
+        self.turn(Condition::Down);
     }
 
-    /// Forwards again; what was told about single operations is forgotten, and gates that calls wait at stay as they are.
+    /// Every call but `load` and `list` fails until [`recover`](Self::recover): a disk that is full.
+    pub fn refuse_writes(&self) {
+        self.turn(Condition::ReadOnly);
+    }
+
+    /// Ends every fault.
     pub fn recover(&self) {
-        self.down.store(false, Ordering::SeqCst);
+        self.turn(Condition::Up);
         *self.scripts() = Default::default();
+    }
+
+    fn turn(&self, condition: Condition) {
+        *self.condition.lock().unwrap_or_else(PoisonError::into_inner) = condition;
+    }
+
+    fn refuses(&self, operation: Operation) -> bool {
+        match *self.condition.lock().unwrap_or_else(PoisonError::into_inner) {
+            Condition::Up => false,
+            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List),
+            Condition::Down => true,
+        }
     }
 
     fn scripts(&self) -> MutexGuard<'_, [VecDeque<Fault>; Operation::ALL.len()]> {
@@ -93,7 +117,7 @@ impl FaultyStore {
     }
 
     async fn disturb<T>(&self, operation: Operation, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        if self.down.load(Ordering::SeqCst) {
+        if self.refuses(operation) {
             return Err(failure(operation));
         }
         let fault = self.scripts()[operation.index()].pop_front();

@@ -21,6 +21,7 @@ mod steps;
 mod test_store;
 
 pub use case::{CASES, Case, Needs, assert_no_owner_index, run};
+pub(crate) use case::{PATIENCE, on_a_runtime};
 pub use counting::{CountingStore, Counts};
 pub use faulty::{FaultyStore, Gate};
 pub use operation::Operation;
