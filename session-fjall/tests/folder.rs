@@ -1,4 +1,5 @@
 //! What opening makes of a folder (P16): set up, opened, or refused with everything in it left as it was.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
 
 mod support;
 

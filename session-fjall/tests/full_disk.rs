@@ -4,6 +4,7 @@
 //! mount -t tmpfs -o size=96m tmpfs /mnt/small
 //! SESSION_FJALL_SMALL_DISK=/mnt/small cargo test -p session-fjall --test full_disk -- --ignored
 //! ```
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
 
 mod support;
 
