@@ -80,14 +80,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let after_large = sweep(&store, START + 2 * HOUR, 0).await?;
     report("empty sweep right after", after_large, scan, 100);
-    // One session extended past the mark and one new, earlier deadline: the mark is lowered, the tombstones are walked over once.
+    // What only a clock that is set back brings about: a deadline below the mark lowers it, and the tombstones are walked over once.
     let mut early = sample(sessions);
     early.idle = None;
     early.absolute = Some(HOUR / 2);
     let created = store.create(key(sessions), early.record(), Epoch::default()).await?;
     assert_eq!(created, Created::Stored);
     let lowered = sweep(&store, START + 2 * HOUR, 1).await?;
-    report("sweep after a lowered mark", lowered, scan, 10);
+    println!("{:<31} {lowered:>12.1?}", "sweep after a lowered mark");
     let again = sweep(&store, START + 2 * HOUR, 0).await?;
     report("empty sweep right after", again, scan, 100);
 

@@ -2,7 +2,6 @@
 //! [`read`](crate::read), what it writes in [`committer`](crate::committer).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy};
@@ -11,6 +10,7 @@ use session_core::Result;
 
 use crate::failure;
 use crate::folder::{Contents, Folder};
+use crate::journal::Journal;
 
 /// An open database. A clone is a handle; the engine's lock is released when the last one is dropped.
 #[derive(Clone)]
@@ -50,8 +50,17 @@ impl Tables {
                 Ok(tables)
             }
             Contents::Store => {
-                check_files(folder)?;
-                Self::open_engine(folder, cache)
+                let journal = check_files(folder)?;
+                let tables = Self::open_engine(folder, cache)?;
+                let bytes = journal.cut_off();
+                if bytes > 0 {
+                    tracing::warn!(
+                        path = %folder.path().display(), bytes,
+                        "the session store's journal ended in writes that were incomplete; they are dropped. after a crash that is \
+                         normal, else check the disk: sessions may have been lost or have come back"
+                    );
+                }
+                Ok(tables)
             }
         }
     }
@@ -141,28 +150,16 @@ impl Tables {
     }
 }
 
-/// The engine takes a missing file for a new database or an empty journal, and would start without the sessions.
-fn check_files(folder: &Folder) -> Result<()> {
+/// The engine takes a missing file for a new database or an empty journal, and would start without the sessions. Answers with the
+/// newest journal.
+fn check_files(folder: &Folder) -> Result<Journal> {
     let database = folder.database();
     if !database.join("version").is_file() || !database.join("keyspaces").is_dir() {
         return Err(failure::corrupt(folder.path(), "its database is missing"));
     }
-    let is_journal = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.is_ok_and(|entry| {
-            Path::new(&entry.file_name())
-                .extension()
-                .is_some_and(|kind| kind == "jnl")
-        })
-    };
-    let entries = std::fs::read_dir(&database);
-    let mut entries = entries.map_err(|error| failure::file("listing the database", &database, error))?;
-    if !entries.any(is_journal) {
-        return Err(failure::corrupt(
-            folder.path(),
-            "the journal of its database is missing",
-        ));
-    }
-    Ok(())
+    Journal::newest(&database)
+        .map_err(|error| failure::file("reading the journal of the session store in", &database, error))?
+        .ok_or_else(|| failure::corrupt(folder.path(), "the journal of its database is missing"))
 }
 
 /// How a keyspace is read.

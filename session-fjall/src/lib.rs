@@ -11,6 +11,7 @@
 //! | `read`       | what is read                                                            |
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
 //! | `layout`     | bytes of keys and values                                                |
+//! | `journal`    | notices when the engine drops the end of its journal                    |
 //! | `folder`     | lock, format marker, whether a folder is ours                           |
 //! | `failure`    | every error                                                             |
 
@@ -20,6 +21,7 @@ mod database;
 mod durability;
 mod failure;
 mod folder;
+mod journal;
 mod layout;
 mod read;
 mod store;

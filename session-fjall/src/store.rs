@@ -96,7 +96,7 @@ impl FjallStore {
 
     /// Reads everything and checks that records and indexes agree; answers how many sessions there are.
     ///
-    /// For operators, after a disk has failed. Blocks: some seconds for a million sessions.
+    /// For operators, after a disk has failed. Blocks: about ten seconds for a million sessions.
     ///
     /// # Errors
     ///

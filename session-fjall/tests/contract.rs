@@ -1,4 +1,5 @@
 //! The contract as this store keeps it: what each operation does, on its own and against the indexes.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
 
 mod support;
 

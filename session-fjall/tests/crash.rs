@@ -1,5 +1,6 @@
 //! What survives `kill -9`: everything that was acknowledged. A child process, this same test binary, reports each acknowledged write on
 //! its standard output and is killed in the midst of its work.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
 #![cfg(unix)]
 
 mod support;

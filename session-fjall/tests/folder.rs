@@ -1,4 +1,5 @@
 //! What opening makes of a folder (P16): set up, opened, or refused with everything in it left as it was.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
 
 mod support;
 
@@ -276,4 +277,78 @@ async fn a_dropped_store_leaves_nothing_of_ours() {
     FjallStore::drop_store(&path).unwrap();
     assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
     assert_eq!(fs::read(path.join("notes.txt")).unwrap(), b"theirs");
+}
+
+/// Copies a folder; journals without the zeros behind their content, which are megabytes.
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    for (path, (content, _)) in snapshot(from) {
+        let to = to.join(path.strip_prefix(from).unwrap());
+        match content {
+            None => fs::create_dir_all(to).unwrap(),
+            Some(mut content) => {
+                if path.extension().is_some_and(|kind| kind == "jnl") {
+                    let end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                    content.truncate(end);
+                }
+                fs::write(to, content).unwrap();
+            }
+        }
+    }
+}
+
+/// Damages the journal of copies of a folder in many places, and opens each.
+fn with_damaged_journals(original: &Path, mut check: impl FnMut(FjallStore, &str)) {
+    let good = original.with_extension("good");
+    copy(original, &good);
+    let journal = files(&good.join("db"), ".jnl").pop().unwrap();
+    let content = fs::read(&journal).unwrap();
+    let damaged = original.with_extension("damaged");
+    for part in 0..40 {
+        let place = content.len() * part / 40;
+        for cut in [true, false] {
+            copy(&good, &damaged);
+            let mut content = content.clone();
+            if cut {
+                content.truncate(place);
+            } else {
+                content[place] ^= 1;
+            }
+            fs::write(damaged.join(journal.strip_prefix(&good).unwrap()), content).unwrap();
+            match FjallStore::open(&damaged) {
+                Ok(store) => check(store, &format!("{place}, cut: {cut}")),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_journal_leaves_a_store_that_agrees_with_itself() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("sessions");
+    // Not closed: everything is in the journal alone.
+    let store = FjallStore::open(&path).unwrap();
+    for number in 0..50 {
+        let record = sample(number).owner("alice").record();
+        let created = store.create(key(number), record, Epoch::default()).await.unwrap();
+        assert_eq!(created, Created::Stored);
+    }
+    let mut least = u64::MAX;
+    with_damaged_journals(&path, |store, place| {
+        let count = store.verify().unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert!(count <= 50);
+        least = least.min(count);
+    });
+    assert!(least < 50);
+}
+
+#[tokio::test]
+async fn after_a_clean_close_a_damaged_journal_costs_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("sessions");
+    filled(&path, 50).await;
+    with_damaged_journals(&path, |store, place| {
+        assert_eq!(store.verify().unwrap(), 50, "{place}");
+    });
 }

@@ -69,7 +69,7 @@ impl Sample {
         run(&mut bytes, &values);
         let checksum = crc32fast::hash(&bytes);
         bytes.extend(checksum.to_le_bytes());
-        Record::decode(&bytes).unwrap()
+        Record::decode(&bytes).expect("the bytes follow the record format")
     }
 
     pub fn handle(&self) -> Handle {
