@@ -68,7 +68,24 @@ where
 {
     let case = CASES.iter().find(|case| case.name == name);
     let case = case.unwrap_or_else(|| panic!("there is no case named {name}"));
-    on_a_runtime(async { case.run(fresh().await.into()).await });
+    on_a_runtime(async {
+        let _blame = Blame(case);
+        case.run(fresh().await.into()).await;
+    });
+}
+
+/// Says under a failure what the case stands for.
+struct Blame(&'static Case);
+
+impl Drop for Blame {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Case {
+                name, theme, promise, ..
+            } = self.0;
+            eprintln!("{name} stands for promise {promise}, theme {theme}");
+        }
+    }
 }
 
 /// Asserts that a store which is run without the cases for an owner index has none.
@@ -206,9 +223,9 @@ macro_rules! __store_cases {
                 "P12" owner_list::a_page_starts_behind_any_cursor;
                 "P12" owner_list::a_walk_is_exact_while_sessions_come_and_go;
                 "P12" owner_list::a_session_that_is_renewed_meanwhile_stays_listed;
-                "P11" revoke::revoking_one_ends_that_session_only;
-                "P11" revoke::revoking_others_spares_the_one_that_is_named;
-                "P11" revoke::revoking_all_ends_every_session_of_the_owner;
+                "P12" revoke::revoking_one_ends_that_session_only;
+                "P12" revoke::revoking_others_spares_the_one_that_is_named;
+                "P12" revoke::revoking_all_ends_every_session_of_the_owner;
                 "P11" revoke::many_sessions_are_revoked_at_once;
                 "P12" revoke::a_handle_revokes_only_together_with_its_owner;
                 "P12" revoke::revoking_an_owner_without_sessions_ends_nothing;

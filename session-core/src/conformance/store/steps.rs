@@ -14,8 +14,8 @@ use crate::store::{
     Backlog, Created, Cursor, Deleted, Epoch, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Swept, Touched,
 };
 
-/// Sweeps and pages after which a case says that there is no end: far more than any case stores records.
-const ENOUGH: usize = 10_000;
+/// Sweeps and pages after which a case says that there is no end: more than any case stores records.
+const ENOUGH: usize = 1_000;
 
 impl TestStore {
     /// Stores a record, and insists on it.

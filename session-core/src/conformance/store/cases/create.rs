@@ -14,7 +14,7 @@ pub(in super::super) async fn a_key_that_is_taken_is_a_collision(store: TestStor
     assert_eq!(
         created,
         Created::Collision,
-        "create under a key that is taken must answer Collision"
+        "create under a key that is taken must answer Collision (P7)"
     );
     let loaded = store.load(key(1), now).await;
     assert_eq!(

@@ -217,7 +217,9 @@ pub(in super::super) async fn no_login_outlives_a_revocation_that_it_races_with(
     let alice = sample::owner("alice");
     for round in 0..12_u64 {
         let number_of = move |login: u64| 1000 * round + login;
-        for login in (0..32).filter(|login| login % 2 == 1) {
+        // The revocation starts among the first of them, in their midst, among the last.
+        let revokes = 7 * round % 33;
+        for login in (0..=32).filter(|login| login % 2 == 1) {
             store
                 .put(
                     key(number_of(login)),
@@ -230,7 +232,7 @@ pub(in super::super) async fn no_login_outlives_a_revocation_that_it_races_with(
             let (store, alice) = (store.clone(), alice.clone());
             async move {
                 let number = number_of(task);
-                if task == 32 {
+                if task == revokes {
                     store.revoke(&alice, Revoke::All, now).await;
                 } else if task % 2 == 0 {
                     let created = store.create(key(number), &alices(number), began).await;
@@ -248,7 +250,7 @@ pub(in super::super) async fn no_login_outlives_a_revocation_that_it_races_with(
             }
         }))
         .await;
-        for login in 0..32 {
+        for login in 0..=32 {
             let number = number_of(login) + if login % 2 == 0 { 0 } else { 500 };
             let left = store.load(key(number), now).await;
             assert_eq!(

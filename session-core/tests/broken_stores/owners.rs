@@ -1,0 +1,212 @@
+//! Stores that list or revoke wrongly.
+
+use async_trait::async_trait;
+use session_core::{
+    Created, Epoch, MemoryStore, OwnedPage, Owner, Page, Record, Result, Revoke, Rotated, Rotation, Store, StoreKey,
+    Timestamp,
+};
+
+use crate::defect::{Defect, defects};
+use crate::red::assert_caught;
+
+defects! {
+    /// Ends the sessions it finds, and lets a login that is under way come in afterwards.
+    ForgetsLoginsUnderWay;
+    /// The same, for logins by rotation only.
+    ForgetsRotationsUnderWay;
+    /// Refuses every renewal that began before a revocation, the survivor's too.
+    RefusesSurvivors;
+    /// Lists what has expired.
+    ListsExpired;
+    /// Ends all when asked for others.
+    SparesNobody;
+    /// Counts what had expired.
+    CountsExpired;
+    /// Puts the cursor's own entry on the next page again.
+    RepeatsTheCursor;
+    /// Answers the first page, and says that it is the last.
+    ForgetsTheRest;
+    /// Treats revoke-one as a revocation of logins under way.
+    RefusesLoginsAfterOne;
+}
+
+#[async_trait]
+impl Defect for ForgetsLoginsUnderWay {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn create(&self, key: StoreKey, record: Record, _began: Epoch) -> Result<Created> {
+        self.sound.create(key, record, Epoch(u64::MAX)).await
+    }
+}
+
+#[async_trait]
+impl Defect for ForgetsRotationsUnderWay {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn rotate(&self, mut rotation: Rotation) -> Result<Rotated> {
+        rotation.began = Epoch(u64::MAX);
+        self.sound.rotate(rotation).await
+    }
+}
+
+#[async_trait]
+impl Defect for RefusesSurvivors {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated> {
+        if rotation.record.owner().is_some() && rotation.began < self.epoch() {
+            return Ok(Rotated::Revoked);
+        }
+        self.sound.rotate(rotation).await
+    }
+}
+
+#[async_trait]
+impl Defect for ListsExpired {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn list(&self, owner: &Owner, page: Page, _now: Timestamp) -> Result<OwnedPage> {
+        self.sound_index().list(owner, page, Timestamp::default()).await
+    }
+}
+
+#[async_trait]
+impl Defect for SparesNobody {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
+        let which = if let Revoke::Others(_) = which {
+            Revoke::All
+        } else {
+            which
+        };
+        self.sound_index().revoke(owner, which, now).await
+    }
+}
+
+#[async_trait]
+impl Defect for CountsExpired {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn revoke(&self, owner: &Owner, which: Revoke, _now: Timestamp) -> Result<u64> {
+        self.sound_index().revoke(owner, which, Timestamp::default()).await
+    }
+}
+
+#[async_trait]
+impl Defect for RepeatsTheCursor {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn list(&self, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage> {
+        let all = Page {
+            after: None,
+            limit: usize::MAX,
+        };
+        let mut records = self.sound_index().list(owner, all, now).await?.records;
+        if let Some(after) = page.after {
+            records.retain(|record| record.created_at() <= after.created_at);
+        }
+        let more = records.len() > page.limit;
+        records.truncate(page.limit);
+        let next = records.last().map(session_core::Cursor::of).filter(|_| more);
+        Ok(OwnedPage { records, next })
+    }
+}
+
+#[async_trait]
+impl Defect for ForgetsTheRest {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn list(&self, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage> {
+        let mut page = self.sound_index().list(owner, page, now).await?;
+        page.next = None;
+        Ok(page)
+    }
+}
+
+#[async_trait]
+impl Defect for RefusesLoginsAfterOne {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
+        let ended = self.sound_index().revoke(owner, which, now).await?;
+        let nobody = session_core::Handle::from_bytes([0; 15]);
+        let has_sessions = self
+            .sound_index()
+            .list(owner, Page { after: None, limit: 1 }, now)
+            .await?;
+        if matches!(which, Revoke::One(_)) && has_sessions.records.is_empty() {
+            self.sound_index().revoke(owner, Revoke::Others(nobody), now).await?;
+        }
+        Ok(ended)
+    }
+}
+
+#[test]
+fn a_store_that_forgets_logins_under_way_is_caught() {
+    assert_caught::<ForgetsLoginsUnderWay>(&[
+        ("P12", "a_login_that_began_before_a_revocation_is_refused"),
+        ("P12", "no_login_outlives_a_revocation_that_it_races_with"),
+    ]);
+}
+
+#[test]
+fn a_store_that_forgets_rotations_under_way_is_caught() {
+    assert_caught::<ForgetsRotationsUnderWay>(&[(
+        "P12",
+        "a_login_by_rotation_that_began_before_a_revocation_is_refused",
+    )]);
+}
+
+#[test]
+fn a_store_that_refuses_survivors_is_caught() {
+    assert_caught::<RefusesSurvivors>(&[("P12", "a_survivor_may_be_renewed_with_an_old_epoch")]);
+}
+
+#[test]
+fn a_store_that_lists_expired_sessions_is_caught() {
+    assert_caught::<ListsExpired>(&[("P8", "an_expired_session_is_not_listed")]);
+}
+
+#[test]
+fn a_store_that_spares_nobody_is_caught() {
+    assert_caught::<SparesNobody>(&[("P12", "revoking_others_spares_the_one_that_is_named")]);
+}
+
+#[test]
+fn a_store_that_counts_expired_sessions_is_caught() {
+    assert_caught::<CountsExpired>(&[("P12", "revoke_counts_live_sessions_only")]);
+}
+
+#[test]
+fn a_store_that_repeats_the_cursor_is_caught() {
+    assert_caught::<RepeatsTheCursor>(&[("P12", "a_page_starts_behind_any_cursor")]);
+}
+
+#[test]
+fn a_store_that_forgets_the_rest_of_a_list_is_caught() {
+    assert_caught::<ForgetsTheRest>(&[("P12", "pages_of_every_size_cover_the_list_exactly")]);
+}
+
+#[test]
+fn a_store_that_refuses_logins_after_revoking_one_session_is_caught() {
+    assert_caught::<RefusesLoginsAfterOne>(&[("P12", "revoking_one_refuses_no_login")]);
+}
