@@ -40,7 +40,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stores a record in place of the one whose revision is `expected`.
     ///
-    /// Behaviour: never creates. A later sighting that [`touch`](Self::touch) recorded meanwhile is kept.
+    /// Behaviour: never creates. A later sighting that [`touch`](Self::touch) recorded meanwhile is kept. Handle, owner and beginning
+    /// are those of the stored record: only [`rotate`](Self::rotate) changes them, so no index of owners has to move.
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced>;
 
     /// Moves a session to a new key, atomically: of several attempts one wins, and the old key is dead at once.
@@ -62,7 +63,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes at most `limit` records that are expired at `now`.
     ///
     /// Behaviour: the cost grows with what has expired, not with what is stored (P15). A record that was extended meanwhile stays.
-    /// Concurrent sweeps are harmless.
+    /// Concurrent sweeps are harmless. After `limit` removals it may say [`Backlog::Remaining`] without looking whether more is due.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept>;
 
     /// How to find the sessions of an owner; `None` if this store cannot.
@@ -77,7 +78,8 @@ pub trait OwnerIndex: Send + Sync {
 
     /// The owner's live sessions, the newest first, as one page.
     ///
-    /// Behaviour: stable under concurrent change: a session that is live throughout is on exactly one page.
+    /// Behaviour: stable under concurrent change: a session that is live throughout is on exactly one page. A login begins its
+    /// session anew and so moves it to the front, where a listing under way has already been.
     async fn list(&self, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage>;
 
     /// Ends sessions of the owner; answers how many live ones it ended. Durable.
