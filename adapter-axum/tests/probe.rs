@@ -204,8 +204,8 @@ async fn no_id_and_no_token_is_found_on_disk_or_in_the_log() {
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             files.extend(files_below(&path));
         } else {
@@ -228,7 +228,7 @@ impl Secrets {
             text: tokens.iter().flat_map(|token| halves(token.as_bytes())).collect(),
             raw: tokens
                 .iter()
-                .flat_map(|token| halves(&Base64UrlUnpadded::decode_vec(token).unwrap()))
+                .flat_map(|token| halves(&Base64UrlUnpadded::decode_vec(token).expect("base64url")))
                 .collect(),
         }
     }

@@ -63,7 +63,7 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
                 .as_ref()
                 .and_then(|pair| pair.split_once('='))
                 .map(|(_, token)| token.to_owned()),
-        )
+        );
     };
 
     let anonymous = site

@@ -192,21 +192,21 @@ mod tests {
             |facts, base| facts.base = base,
         );
         vary(&mut all, &[Ending::Continue, Ending::End], |facts, ending| {
-            facts.ending = ending
+            facts.ending = ending;
         });
         let identities = [IdentityFact::Keep, IdentityFact::Renew, IdentityFact::Login];
         vary(&mut all, &identities, |facts, identity| facts.identity = identity);
         vary(&mut all, &[Data::Same, Data::Changed], |facts, data| facts.data = data);
         vary(&mut all, &[Holding::Nothing, Holding::Something], |facts, holding| {
-            facts.holding = holding
+            facts.holding = holding;
         });
         vary(&mut all, &[Touch::NotDue, Touch::Due], |facts, touch| {
-            facts.touch = touch
+            facts.touch = touch;
         });
         let deadlines = [CookieDeadline::Same, CookieDeadline::Moves];
         vary(&mut all, &deadlines, |facts, deadline| facts.deadline = deadline);
         vary(&mut all, &[Token::Current, Token::OldKey], |facts, token| {
-            facts.token = token
+            facts.token = token;
         });
         vary(&mut all, &[Head::Open, Head::Sent], |facts, head| facts.head = head);
         assert_eq!(all.len(), 1152);

@@ -336,8 +336,10 @@ mod tests {
 
     #[test]
     fn a_record_over_its_limit_is_refused() {
-        let mut limits = Limits::default();
-        limits.record = 20;
+        let limits = Limits {
+            record: 20,
+            ..Limits::default()
+        };
         let mut changes = Changes::default();
         changes.set("a", value::encode(&"a", &vec![0_u8; 30]).unwrap());
         let refused = changes.apply(&Values::default(), Ground::Same, &limits).unwrap_err();

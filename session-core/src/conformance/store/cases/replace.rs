@@ -282,7 +282,7 @@ pub(in super::super) async fn of_parallel_replaces_with_one_revision_one_wins(st
             match answer {
                 Replaced::Stored => {}
                 Replaced::Conflict(current) => {
-                    assert_eq!(current, left, "Conflict must hand back what the winner left");
+                    assert_eq!(current, left, "Conflict must hand back what the winner left (P5)");
                 }
                 Replaced::Gone => panic!("replace answered Gone for a live session"),
             }
