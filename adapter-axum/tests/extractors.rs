@@ -1,5 +1,7 @@
 //! What each extractor answers, and the layer around a service that is not axum's.
 
+#![allow(clippy::unwrap_used, reason = "what a test builds upon")]
+
 use std::convert::Infallible;
 
 use adapter_axum::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer, Sessions, SignedIn, SigningKeys};

@@ -1,6 +1,8 @@
 //! No secret reaches a log, an error or `Debug` (P17): everything is logged at TRACE, on all paths, and searched.
 //! In a process of its own: what is logged is decided once for all threads.
 
+#![allow(clippy::unwrap_used, reason = "what a test builds upon")]
+
 #[allow(dead_code, reason = "the engine's scenarios use the rest")]
 #[path = "engine/site.rs"]
 mod site;

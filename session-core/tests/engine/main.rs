@@ -1,5 +1,7 @@
 //! Scenarios on the engine: no framework, no sockets.
 
+#![allow(clippy::unwrap_used, reason = "what a test builds upon")]
+
 mod cleaner;
 mod session;
 mod site;
