@@ -25,7 +25,7 @@ async fn spawn(probe: Probe) -> Server {
     let task = tokio::spawn(async move {
         axum::serve(listener, app::app(probe))
             .await
-            .expect("serving does not fail")
+            .expect("serving does not fail");
     });
     Server {
         addr,
