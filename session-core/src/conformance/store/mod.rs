@@ -4,7 +4,7 @@
 //! What the suite expects of a store, beyond the doc comments of [`Store`](crate::Store):
 //!
 //! - The factory answers a fresh, empty store at every call. Cases run side by side.
-//! - Times are passed in and run ahead of the real time by up to a day; no case sleeps. A store takes the time from its arguments.
+//! - Times are passed in and run ahead of the real time by up to two days; no case sleeps. A store takes the time from its arguments.
 //! - A key is never created again after its session has ended: keys are hashes of random ids. A store may remember dead keys.
 //! - `replace` keeps handle, owner and beginning as they are; only a rotation changes them.
 //! - What `Conflict` carries is what `load` would answer, the latest sighting included.
