@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -138,13 +138,19 @@ impl Run {
         loop {
             tokio::time::sleep(jittered(pause)).await;
             let Some(store) = self.store.upgrade() else { return };
-            // A task of its own, so that a panic in a store is a failed run and not the end of all cleaning.
+            // A task of its own, so that a panic in a store is a failed run and not the end of all cleaning. The set ends it when this
+            // task is stopped.
             let once = self.clone();
-            let swept = tokio::spawn(async move { once.sweep(&*store).await }).await;
-            let swept = swept.unwrap_or_else(|panic| {
-                let failed = Error::new(ErrorKind::Unavailable, "sweeping expired sessions: the store panicked");
-                Err(failed.with_source(panic))
-            });
+            let mut run = JoinSet::new();
+            run.spawn(async move { once.sweep(&*store).await });
+            let swept = run
+                .join_next()
+                .await
+                .expect("one task was started")
+                .unwrap_or_else(|panic| {
+                    let failed = Error::new(ErrorKind::Unavailable, "sweeping expired sessions: the store panicked");
+                    Err(failed.with_source(panic))
+                });
             let failures = self.record(swept);
             pause = period
                 .saturating_mul(1 << failures.min(12))
