@@ -159,17 +159,16 @@ impl SigningKeys {
     pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = match read_private(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path)?;
-                read_private(path)
-            }
+            // An empty file is one that another process is about to fill.
+            Ok(text) if text.trim().is_empty() => fill(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fill(path),
             read => read,
         };
         let text = text.map_err(|error| {
             Error::new(
                 ErrorKind::Permission,
                 format!(
-                    "reading signing keys from {}: check that it is a file of this user, and run `chmod 600` on it",
+                    "reading or creating signing keys at {}: check that this user may write to its folder, and run `chmod 600` on it",
                     path.display()
                 ),
             )
@@ -211,43 +210,30 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
-/// Writes a fresh key beside `path` and links it there, so that no reader ever sees half a file and no file is overwritten.
-fn create(path: &Path) -> Result<()> {
-    let attempt = || -> io::Result<()> {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
+/// Writes a fresh key into a file that is missing or empty, and returns what the file then holds. Of several processes one writes:
+/// the others wait for its lock.
+fn fill(path: &Path) -> io::Result<Zeroizing<String>> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.lock()?;
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
+    if text.trim().is_empty() {
         let secret = Zeroizing::new(random_bytes::<{ SigningKey::MIN_LEN }>().map_err(io::Error::other)?);
-        let text = Zeroizing::new(Base64::encode_string(secret.as_slice()));
-        let fresh = path.with_extension(format!("new-{}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&fresh)?;
-        let written = writeln!(
-            file,
-            "# signs session tokens; the first key signs, the others verify. Keep it secret.\n{}",
-            *text
-        )
-        .and_then(|()| file.sync_all())
-        .and_then(|()| match fs::hard_link(&fresh, path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        });
-        fs::remove_file(&fresh)?;
-        written
-    };
-    attempt().map_err(|error| {
-        Error::new(
-            ErrorKind::Permission,
-            format!(
-                "creating a file of signing keys at {}: check that its folder exists and this user may write to it",
-                path.display()
-            ),
-        )
-        .with_source(error)
-    })
+        *text = format!(
+            "# Signs session tokens: the first key signs, the others verify. Keep it secret.\n{}\n",
+            *Zeroizing::new(Base64::encode_string(secret.as_slice()))
+        );
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    Ok(text)
 }
 
 fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {
@@ -294,6 +280,28 @@ mod tests {
         SigningKeys::load_or_create(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_agree_on_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.key");
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            let started: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        SigningKeys::load_or_create(&path)
+                            .map(|_| fs::read(&path).unwrap())
+                            .unwrap()
+                    })
+                })
+                .collect();
+            let mut read: Vec<_> = started.into_iter().map(|thread| thread.join().unwrap()).collect();
+            read.dedup();
+            assert_eq!(read.len(), 1);
+        });
     }
 
     #[cfg(unix)]
