@@ -15,7 +15,7 @@ use crate::record::{Persistence, Record, Values};
 use crate::session::changes::{Changes, Ground, Identity};
 use crate::session::gone;
 use crate::session::state::{Base, Live};
-use crate::store::{Created, Deleted, Epoch, Replaced, Rotated, Rotation, Touched};
+use crate::store::{Created, Deleted, Epoch, Replaced, Revoke, Rotated, Rotation, Touched};
 
 /// How often a commit tries before it gives up. Each round of a race has a winner, and the pauses grow, so that with 64 requests
 /// on one session the longest wait measured is under 20 attempts.
@@ -100,11 +100,11 @@ impl Engine {
             (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
             (StoreOp::Rotate, Some(base)) => done(self.rotate(base, &work.changes, now).await?),
             (StoreOp::Delete, Some(base)) => {
-                self.delete(base).await?;
+                self.delete(base, now).await?;
                 done(Base::Fresh)
             }
             (StoreOp::DeleteThenCreate, Some(base)) => {
-                self.delete(base).await?;
+                self.delete(base, now).await?;
                 // The old session is gone whatever comes next.
                 match self.create(&work.changes, Ground::Same, now).await {
                     Ok(base) => done(base),
@@ -224,8 +224,16 @@ impl Engine {
         Err(lost())
     }
 
-    async fn delete(&self, base: &Snapshot) -> Result<()> {
-        if self.store().delete(base.key).await? == Deleted::Removed {
+    /// Ends a session. If it is not where it was, a renewal may have overtaken us and moved it: then it is ended by its handle, which
+    /// stays the same, so that a logout is never lost.
+    async fn delete(&self, base: &Snapshot, now: Timestamp) -> Result<()> {
+        let mut ended = self.store().delete(base.key).await?;
+        if let (Deleted::Absent, Some(owner), Some(index)) = (ended, base.record.owner(), self.store().owner_index())
+            && index.revoke(owner, Revoke::One(base.record.handle()), now).await? > 0
+        {
+            ended = Deleted::Removed;
+        }
+        if ended == Deleted::Removed {
             self.tell(Event::Destroyed {
                 handle: base.record.handle(),
             });

@@ -4,6 +4,7 @@ use serde_json::Value::Null;
 
 use super::client::{Browser, Response};
 use super::site::{IDLE, Site, World};
+use crate::conformance::store::Operation;
 
 /// Runs a slow write, ends its session meanwhile, and returns the late response.
 async fn overtaken(site: &Site, browser: &Browser, end: impl AsyncFnOnce()) -> Response {
@@ -80,6 +81,23 @@ pub(super) async fn a_renewal_during_a_slow_request_leaves_the_old_id_dead(world
         renewed.get("/info").await.json()["owner"],
         "alice",
         "the renewed session lives"
+    );
+}
+
+pub(super) async fn a_logout_that_a_renewal_overtakes_still_ends_the_session(world: World) {
+    let site = world.site().await;
+    let mut leaving = site.signed_in("alice").await;
+    let mut renewing = leaving.clone();
+    let held = site.faults().hold_next(Operation::Delete);
+    let logout = tokio::spawn(async move { leaving.post("/logout", "").await.status });
+    held.arrived().await;
+    assert_eq!(renewing.post("/renew", "").await.status, 200);
+    held.open();
+    assert_eq!(logout.await.expect("a request does not panic"), 200);
+    assert_eq!(
+        renewing.get("/info").await.json()["owner"],
+        Null,
+        "the logout was lost to a renewal (P6)"
     );
 }
 
