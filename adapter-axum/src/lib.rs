@@ -11,9 +11,9 @@ pub use middleware::{ResponseFuture, SessionLayer, SessionService};
 
 pub use session_core;
 pub use session_core::{
-    CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, Error, ErrorKind, Event, Handle, Key, Lifetime, Limits,
-    MemoryStore, Observer, OnServerError, Owner, SameSite, SessionConfig, SessionInfo, SessionPage, SigningKey,
-    SigningKeys, Store, Timestamp,
+    CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, EngineBuilder, Error, ErrorKind, Event, Handle, Key, Lifetime,
+    Limits, MemoryStore, Observer, OnServerError, Owner, Persistence, SameSite, SessionConfig, SessionInfo,
+    SessionPage, SigningKey, SigningKeys, Store, Timestamp,
 };
 
 #[cfg(feature = "fjall")]

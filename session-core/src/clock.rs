@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// A point in time: UTC, milliseconds since the Unix epoch.
 ///
 /// Shown as RFC 3339, for example `2026-11-23T19:16:06Z`; converts into [`SystemTime`] and [`OffsetDateTime`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(u64);
+#[serde(try_from = "u64", into = "u64")]
+pub struct Timestamp(u64); // at most `MAX`
 
 impl Timestamp {
     /// The latest time that can be stored (in the year 9999), so that arithmetic and display never fail.
@@ -40,6 +42,29 @@ impl Timestamp {
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(at: Timestamp) -> Self {
+        at.0
+    }
+}
+
+impl TryFrom<u64> for Timestamp {
+    type Error = Error;
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] behind [`Timestamp::MAX`].
+    fn try_from(millis: u64) -> Result<Self> {
+        if millis > Self::MAX.0 {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "reading a time: it lies behind the year 9999",
+            ));
+        }
+        Ok(Self(millis))
     }
 }
 

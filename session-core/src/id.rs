@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
@@ -89,7 +90,7 @@ impl fmt::Debug for StoreKey {
 ///
 /// It is safe in a page, a URL or a log: it opens nothing, and it revokes only together with the owner it belongs to. It stays
 /// the same when the session is renewed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle([u8; Self::LEN]);
 
 impl Handle {
@@ -135,6 +136,27 @@ impl FromStr for Handle {
                 ErrorKind::Invalid,
                 "reading a session handle: it has 20 characters of base64url",
             )),
+        }
+    }
+}
+
+/// As text where people read it (JSON, a URL's path), as its bytes elsewhere.
+impl Serialize for Handle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Handle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            Deserialize::deserialize(deserializer).map(Self)
         }
     }
 }
@@ -234,6 +256,15 @@ mod tests {
         let handle = Handle::generate().unwrap();
         assert_eq!(handle.to_string().len(), 20);
         assert_eq!(handle.to_string().parse::<Handle>().unwrap(), handle);
+    }
+
+    #[test]
+    fn a_handle_is_text_for_people_and_bytes_for_machines() {
+        let handle = Handle::from_bytes([7; 15]);
+        assert_eq!(postcard::to_stdvec(&handle).unwrap(), [7; 15]);
+        let json = serde_json::to_string(&handle).unwrap();
+        assert_eq!(json, format!("\"{handle}\""));
+        assert_eq!(serde_json::from_str::<Handle>(&json).unwrap(), handle);
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod registry;
 mod session;
 mod store;
 
+/// Turns the async methods of an `impl` of [`Store`] or [`OwnerIndex`] into what `dyn` can call.
+pub use async_trait::async_trait;
 pub use cleaner::{CleanerPolicy, CleanerStatus};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{OnServerError, SessionConfig, SessionConfigBuilder, danger};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::OnceCell;
 
@@ -11,7 +12,7 @@ use crate::cookie::parse::{Named, candidates};
 use crate::error::Result;
 use crate::event::Event;
 use crate::session::Session;
-use crate::session::state::{Base, Live, State};
+use crate::session::state::{Base, Head, Live, State};
 
 /// The middleware's half of a request. Finish with it, exactly once.
 #[must_use = "a request that is not finished commits nothing"]
@@ -28,12 +29,18 @@ pub struct Access {
 struct Slot {
     engine: Engine,
     session: OnceCell<Session>,
+    /// Somebody asked for the session, even if it could not be loaded.
+    asked: AtomicBool,
+    /// The response head is decided: a session that is first asked for afterwards can set no cookie.
+    finished: AtomicBool,
 }
 
 pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
     let slot = Arc::new(Slot {
         engine,
         session: OnceCell::new(),
+        asked: AtomicBool::new(false),
+        finished: AtomicBool::new(false),
     });
     (Inbound { slot: slot.clone() }, Access { slot })
 }
@@ -47,11 +54,16 @@ impl Access {
     ///
     /// The store's own; the next call tries again.
     pub async fn session<'a>(&self, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
-        self.slot
+        self.slot.asked.store(true, Ordering::SeqCst);
+        let session = self
+            .slot
             .session
             .get_or_try_init(|| load(&self.slot.engine, cookies))
-            .await
-            .cloned()
+            .await?;
+        if self.slot.finished.load(Ordering::SeqCst) {
+            session.state().head = Head::Sent;
+        }
+        Ok(session.clone())
     }
 
     /// What all requests share.
@@ -70,18 +82,21 @@ impl Inbound {
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
     pub async fn finish(self, outcome: Outcome) -> Result<Outbound> {
+        self.slot.finished.store(true, Ordering::SeqCst);
         match self.slot.session.get() {
+            None if self.is_used() => Ok(Outbound::failed()),
             None => Ok(Outbound::untouched()),
             Some(session) => {
-                session.commit(Moment::Finish(outcome)).await?;
-                Ok(session.outbound())
+                let committed = session.commit(Moment::Finish(outcome)).await;
+                let outbound = session.outbound();
+                committed.map(|()| outbound)
             }
         }
     }
 
     /// Whether anybody asked for the session, so that [`finish`](Self::finish) has something to do.
     pub fn is_used(&self) -> bool {
-        self.slot.session.initialized()
+        self.slot.asked.load(Ordering::SeqCst)
     }
 }
 

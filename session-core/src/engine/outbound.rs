@@ -2,6 +2,7 @@
 //! the headers is made here.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::cookie::Standing;
 use crate::session::Session;
@@ -19,8 +20,7 @@ pub trait ResponseHeaders {
     fn append(&mut self, name: &'static str, value: Cow<'static, str>);
 }
 
-/// What the response head has to carry.
-#[derive(Debug)]
+/// What the response head has to carry. `Debug` does not show the cookie.
 #[must_use = "without its headers the browser never learns the token"]
 pub struct Outbound {
     used: Used,
@@ -41,8 +41,7 @@ impl Outbound {
         }
     }
 
-    /// For the error answer that replaces a response whose commit failed: it depends on the cookie and sets
-    /// none.
+    /// For the error answer in place of a session or of a response whose commit failed: it depends on the cookie and sets none.
     pub fn failed() -> Self {
         Self {
             used: Used::Yes,
@@ -75,6 +74,15 @@ impl Outbound {
                 headers.set(targeted, Cow::Borrowed("no-store"));
             }
         }
+    }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("used", &self.used)
+            .field("sets_cookie", &self.set_cookie.is_some())
+            .finish()
     }
 }
 

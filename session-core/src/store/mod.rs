@@ -3,6 +3,7 @@
 
 mod memory;
 mod revocations;
+mod shared;
 
 use async_trait::async_trait;
 

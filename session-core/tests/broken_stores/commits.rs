@@ -36,7 +36,7 @@ impl Defect for UpsertsOnReplace {
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
         match self.sound.replace(key, expected, record.clone(), now).await? {
             Replaced::Gone => {
-                let _ = overwrite(&self.sound, key, record, self.epoch()).await?;
+                let _: Created = overwrite(&self.sound, key, record, self.epoch()).await?;
                 Ok(Replaced::Stored)
             }
             answer => Ok(answer),
@@ -73,7 +73,7 @@ impl Defect for ComparesThenSets {
             Some(current) if current.revision() != expected => return Ok(Replaced::Conflict(current)),
             Some(_) => tokio::task::yield_now().await,
         }
-        let _ = overwrite(&self.sound, key, record, self.epoch()).await?;
+        let _: Created = overwrite(&self.sound, key, record, self.epoch()).await?;
         Ok(Replaced::Stored)
     }
 }
