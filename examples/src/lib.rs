@@ -21,8 +21,11 @@ pub mod forms;
 pub mod label;
 pub mod moment;
 pub mod options;
+pub mod pages;
 pub mod shop;
 
 pub use failure::Failure;
 pub use options::Options;
 
+/// The one style sheet, served from memory.
+pub const STYLE: &str = include_str!("style.css");
