@@ -1,0 +1,87 @@
+//! [`Facts`]: what is known of a session, for the page that lays it open. Nothing here opens the session (P17).
+
+use std::time::SystemTime;
+
+use session_core::{Handle, KeyName, Owner, Persistence, Result, Session, Sessions, Timestamp};
+
+use crate::shop::{self, CART, VISITS};
+
+/// What is known of a session that is stored.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Its public name.
+    pub handle: Handle,
+    /// What it was labelled at sign-in.
+    pub label: Option<String>,
+    /// Who is signed in.
+    pub owner: Option<Owner>,
+    /// When it began; a sign-in begins it anew.
+    pub created_at: Timestamp,
+    /// When a request last used it.
+    pub last_seen_at: Timestamp,
+    /// When it ends unless it is used again.
+    pub expires_at: Timestamp,
+    /// Whether the browser keeps the cookie when it closes.
+    pub persistence: Persistence,
+    /// The values it holds: each key, and what that means.
+    pub values: Vec<(String, String)>,
+    /// When these facts were gathered.
+    pub now: Timestamp,
+}
+
+impl Facts {
+    /// What is known of this session; `None` while nothing is stored for its visitor.
+    ///
+    /// # Errors
+    ///
+    /// The store's own, or if a value in the session is not of its type.
+    pub async fn gather(session: &Session, sessions: &Sessions) -> Result<Option<Self>> {
+        let (Some(handle), Some(created_at), Some(last_seen_at), Some(expires_at)) = (
+            session.handle(),
+            session.created_at(),
+            session.last_seen_at(),
+            session.expires_at(),
+        ) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            handle,
+            label: session.label(),
+            owner: session.owner(),
+            created_at,
+            last_seen_at,
+            expires_at,
+            persistence: persistence(session, sessions).await?,
+            values: values(session)?,
+            now: SystemTime::now().into(),
+        }))
+    }
+}
+
+/// A session does not say it of itself, but its owner's list does. Without an owner, nobody asked to be remembered.
+async fn persistence(session: &Session, sessions: &Sessions) -> Result<Persistence> {
+    let Some(owner) = session.owner() else {
+        return Ok(Persistence::Browser);
+    };
+    let all = sessions.all(&owner).await?;
+    let own = all.iter().find(|info| Some(info.handle) == session.handle());
+    Ok(own.map_or(Persistence::Browser, |info| info.persistence))
+}
+
+fn values(session: &Session) -> Result<Vec<(String, String)>> {
+    let mut values = Vec::new();
+    for key in session.keys() {
+        let meaning = if key == VISITS.name() {
+            session.get(VISITS)?.unwrap_or_default().to_string()
+        } else if key == CART.name() {
+            match shop::cart(session)?.items() {
+                1 => "1 item".to_owned(),
+                items => format!("{items} items"),
+            }
+        } else {
+            "a note for the next page".to_owned()
+        };
+        values.push((key, meaning));
+    }
+    Ok(values)
+}

@@ -1,0 +1,81 @@
+//! What the pages post. Every framework reads these from `application/x-www-form-urlencoded`.
+
+use serde::Deserialize;
+use session_core::Owner;
+
+use crate::shop::Stay;
+
+/// One product: to add or to remove.
+#[derive(Debug, Deserialize)]
+pub struct Choice {
+    /// A product's id.
+    pub product: String,
+}
+
+/// A new quantity of one product.
+#[derive(Debug, Deserialize)]
+pub struct Quantity {
+    /// A product's id.
+    pub product: String,
+    /// How many; none removes it from the cart.
+    pub quantity: u32,
+}
+
+/// Who signs in.
+#[derive(Debug, Deserialize)]
+pub struct SignIn {
+    /// The name as typed.
+    pub name: String,
+    /// Present if the box was ticked: browsers leave an empty one out.
+    pub remember: Option<String>,
+}
+
+impl SignIn {
+    /// The most characters of a name: it has to fit the header of every page.
+    pub const LONGEST: usize = 40;
+
+    /// Who that is.
+    ///
+    /// # Errors
+    ///
+    /// What to tell a visitor who left the name out or made it too long.
+    pub fn owner(&self) -> Result<Owner, &'static str> {
+        let name = self.name.trim();
+        if name.chars().count() > Self::LONGEST {
+            return Err("That is a long name: please use at most 40 characters.");
+        }
+        Owner::new(name).map_err(|_| "Please enter a name: any will do.")
+    }
+
+    /// How long to stay signed in.
+    pub fn stay(&self) -> Stay {
+        match self.remember {
+            Some(_) => Stay::Remembered,
+            None => Stay::UntilBrowserCloses,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(name: &str) -> SignIn {
+        SignIn {
+            name: name.to_owned(),
+            remember: None,
+        }
+    }
+
+    #[test]
+    fn spaces_around_a_name_do_not_count() {
+        assert_eq!(typed("  Ada ").owner().unwrap().as_str(), "Ada");
+        assert!(typed("   ").owner().is_err());
+    }
+
+    #[test]
+    fn a_name_is_measured_in_characters() {
+        assert!(typed(&"ä".repeat(40)).owner().is_ok());
+        assert!(typed(&"a".repeat(41)).owner().is_err());
+    }
+}

@@ -1,0 +1,31 @@
+//! Keepsake, a small shop that shows server-side sessions at work: a cart, a sign-in that keeps it, "remember me", a visit
+//! counter, and a page that lays the session itself open.
+//!
+//! What is here knows no web framework. The binaries in `src/bin` add the routes, so comparing them compares frameworks:
+//!
+//! ```text
+//! bin/axum      routes and handlers, a few lines each
+//!   ├─ options  the command line; opens store, keys and engine
+//!   ├─ shop     what a visitor does, on a `&Session`      catalogue, forms, label, failure
+//!   ├─ facts    what is known of a session
+//!   └─ pages    data in, HTML out                          moment: times in human words
+//! ```
+//!
+//! It leaves out what an application needs besides sessions: passwords, and CSRF tokens. `SameSite=Lax` keeps other sites from
+//! posting these forms in a visitor's name; an application with subdomains it does not trust needs tokens too.
+
+pub mod catalogue;
+pub mod facts;
+pub mod failure;
+pub mod forms;
+pub mod label;
+pub mod moment;
+pub mod options;
+pub mod pages;
+pub mod shop;
+
+pub use failure::Failure;
+pub use options::Options;
+
+/// The one style sheet, served from memory.
+pub const STYLE: &str = include_str!("style.css");

@@ -1,0 +1,142 @@
+//! [`Browser`]: a cookie jar, forms and redirects on raw HTTP/1.1, so that a scenario sees each header as it was sent.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
+
+use super::Shop;
+
+const LINUX_FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+
+/// A visitor's browser. A clone is a thief's: it has the same cookies.
+#[derive(Clone, Debug)]
+pub(crate) struct Browser {
+    address: String,
+    cookies: BTreeMap<String, String>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Browser {
+    pub(crate) fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            cookies: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on with a shop that was opened again on another port; cookies do not know about ports (RFC 6265 §8.5).
+    pub(crate) fn moves_to(&mut self, shop: &Shop) {
+        shop.address().clone_into(&mut self.address);
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Page {
+        self.request("GET", path, "")
+    }
+
+    /// Posts a form; the answer is the redirect.
+    pub(crate) fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
+        let fields: Vec<_> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect();
+        self.request("POST", path, &fields.join("&"))
+    }
+
+    /// Posts a form and follows the redirect, which must be one.
+    #[track_caller]
+    pub(crate) fn submit(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
+        let answer = self.post(path, form);
+        assert_eq!(answer.status, 303, "{path}: {}", answer.body);
+        let location = answer.header("location").unwrap().to_owned();
+        self.get(&location)
+    }
+
+    /// The value of the only cookie.
+    pub(crate) fn token(&self) -> Option<String> {
+        assert!(self.cookies.len() <= 1, "{:?}", self.cookies.keys());
+        self.cookies.values().next().cloned()
+    }
+
+    fn request(&mut self, method: &str, path: &str, body: &str) -> Page {
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {LINUX_FIREFOX}\r\nConnection: close\r\n",
+            self.address
+        );
+        if !self.cookies.is_empty() {
+            let pairs: Vec<_> = self
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            write!(request, "Cookie: {}\r\n", pairs.join("; ")).unwrap();
+        }
+        if method == "POST" {
+            let length = body.len();
+            write!(
+                request,
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n"
+            )
+            .unwrap();
+        }
+        write!(request, "\r\n{body}").unwrap();
+
+        let mut connection = TcpStream::connect(&self.address).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let page = Page::parse(&answer);
+        for (_, cookie) in page.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            self.keep(cookie);
+        }
+        page
+    }
+
+    fn keep(&mut self, set_cookie: &str) {
+        let (pair, attributes) = set_cookie.split_once("; ").unwrap_or((set_cookie, ""));
+        let (name, value) = pair.split_once('=').unwrap();
+        if attributes.split("; ").any(|attribute| attribute == "Max-Age=0") {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
+impl Page {
+    fn parse(answer: &str) -> Self {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap();
+        Self {
+            status: status.parse().unwrap(),
+            headers: lines
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+                .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(present, _)| present == name)?;
+        Some(value)
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => text.push(char::from(byte)),
+            _ => write!(text, "%{byte:02X}").unwrap(),
+        }
+        text
+    })
+}
