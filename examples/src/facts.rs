@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use session_core::{Handle, KeyName, Owner, Persistence, Result, Session, Sessions, Timestamp};
+use session_core::{Handle, KeyName, Owner, Persistence, Result, Session, Timestamp};
 
 use crate::shop::{self, CART, VISITS};
 
@@ -34,8 +34,8 @@ impl Facts {
     ///
     /// # Errors
     ///
-    /// The store's own, or if a value in the session is not of its type.
-    pub async fn gather(session: &Session, sessions: &Sessions) -> Result<Option<Self>> {
+    /// If a value in the session is not of its type.
+    pub fn gather(session: &Session) -> Result<Option<Self>> {
         let (Some(handle), Some(created_at), Some(last_seen_at), Some(expires_at)) = (
             session.handle(),
             session.created_at(),
@@ -51,21 +51,11 @@ impl Facts {
             created_at,
             last_seen_at,
             expires_at,
-            persistence: persistence(session, sessions).await?,
+            persistence: session.persistence(),
             values: values(session)?,
             now: SystemTime::now().into(),
         }))
     }
-}
-
-/// A session does not say it of itself, but its owner's list does. Without an owner, nobody asked to be remembered.
-async fn persistence(session: &Session, sessions: &Sessions) -> Result<Persistence> {
-    let Some(owner) = session.owner() else {
-        return Ok(Persistence::Browser);
-    };
-    let all = sessions.all(&owner).await?;
-    let own = all.iter().find(|info| Some(info.handle) == session.handle());
-    Ok(own.map_or(Persistence::Browser, |info| info.persistence))
 }
 
 fn values(session: &Session) -> Result<Vec<(String, String)>> {

@@ -29,3 +29,14 @@ pub use options::Options;
 
 /// The one style sheet, served from memory.
 pub const STYLE: &str = include_str!("style.css");
+
+/// Compiles the snippets of the documents that no published crate carries.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    pub struct Readme;
+    #[doc = include_str!("../../docs/writing-a-store.md")]
+    pub struct WritingAStore;
+    #[doc = include_str!("../../docs/writing-an-adapter.md")]
+    pub struct WritingAnAdapter;
+}

@@ -53,6 +53,16 @@ impl SessionConfig {
         SessionConfigBuilder::default()
     }
 
+    /// How long a session lives.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// How long a remembered session lives.
+    pub fn remember_lifetime(&self) -> Lifetime {
+        self.remember_lifetime
+    }
+
     /// What the cookie is called.
     pub fn cookie_name(&self) -> &str {
         self.cookie.name()

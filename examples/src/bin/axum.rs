@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adapter_axum::{Engine, Session, SessionLayer, Sessions};
+use adapter_axum::{Engine, Session, SessionLayer};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::Form;
@@ -114,8 +114,8 @@ async fn sign_out(session: Session) -> Answer<Redirect> {
     Ok(Redirect::to("/"))
 }
 
-async fn this_session(session: Session, sessions: Sessions) -> Answer<Markup> {
-    let facts = Facts::gather(&session, &sessions).await?;
+async fn this_session(session: Session) -> Answer<Markup> {
+    let facts = Facts::gather(&session)?;
     Ok(pages::session(&shop::visitor(&session)?, facts.as_ref()))
 }
 

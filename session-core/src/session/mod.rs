@@ -266,6 +266,11 @@ impl Session {
         self.of_record(Record::expires_at)
     }
 
+    /// Whether the browser keeps the cookie when it closes: what [`remember`](Self::remember) and [`forget`](Self::forget) set.
+    pub fn persistence(&self) -> Persistence {
+        self.state().persistence()
+    }
+
     /// Commits what was changed so far, instead of at the end of the request.
     ///
     /// Before the response head is sent it can do everything; afterwards it can change or destroy a session but neither create nor

@@ -7,7 +7,7 @@ use super::changes::{Changes, Ending, Ground, Identity, Lookup};
 use crate::cookie::Standing;
 use crate::error::Result;
 use crate::id::{Owner, SessionId, StoreKey};
-use crate::record::{Limits, Record, StoredValue, Values};
+use crate::record::{Limits, Persistence, Record, StoredValue, Values};
 
 pub(crate) struct State {
     pub(crate) base: Base,
@@ -131,6 +131,20 @@ impl State {
             }
         }
         self.base.live()?.record.label()
+    }
+
+    pub(crate) fn persistence(&self) -> Persistence {
+        for layer in self.layers() {
+            if let Some((_, persistence)) = layer.lifetime {
+                return persistence;
+            }
+            if layer.ending == Ending::End {
+                return Persistence::Browser;
+            }
+        }
+        self.base
+            .live()
+            .map_or(Persistence::Browser, |live| live.record.persistence())
     }
 
     /// Refuses one more value if the record would become too large; counts exactly only when it comes close.
