@@ -143,6 +143,23 @@ async fn a_stopped_cleaner_does_not_run_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stopping_the_cleaner_ends_a_sweep_that_is_under_way() {
+    let fixture = fixture(CleanerPolicy::every(PERIOD));
+    let held = fixture.faults.hold_next(Operation::Sweep);
+    tokio::time::advance(2 * PERIOD).await;
+    held.arrived().await;
+    fixture.engine.stop_cleaner();
+    // The held task is dropped with the set that it belongs to, and its hold on the store with it.
+    let watched = Arc::downgrade(&fixture.counted);
+    drop(fixture.counted);
+    drop(fixture.engine);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(watched.upgrade().is_none(), "a stopped sweep keeps the store alive");
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropping_the_engine_lets_go_of_the_store() {
     let memory = Arc::new(MemoryStore::new());
     let watched = Arc::downgrade(&memory);

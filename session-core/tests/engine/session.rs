@@ -384,3 +384,50 @@ async fn a_session_is_loaded_once_for_a_request_however_often_it_is_asked_for() 
     assert_eq!(two.unwrap().get(VISITS).unwrap(), Some(2), "all share one session");
     assert_eq!((site.counted.counts() - before).total(), 1);
 }
+
+#[tokio::test]
+async fn a_session_first_asked_for_after_the_response_cannot_start_one() {
+    let site = Site::new();
+    let (inbound, access) = site.engine.begin();
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    let late = access.session([]).await.unwrap();
+    late.insert(VISITS, 1).unwrap();
+    assert_eq!(late.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
+    assert_eq!(
+        site.counted.counts().total(),
+        0,
+        "a session was stored whose token nobody knows"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_response_closes_the_head_too() {
+    let site = Site::new();
+    let (inbound, session) = site.request(None).await;
+    session.insert(VISITS, 1).unwrap();
+    site.faults.fail_next(Operation::Create, 1);
+    assert_eq!(
+        inbound.finish(Outcome::Success).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
+}
+
+#[tokio::test]
+async fn two_engines_may_share_a_store_behind_an_arc() {
+    let store = std::sync::Arc::new(session_core::MemoryStore::new());
+    let keys = session_core::SigningKeys::generate().unwrap();
+    let one = session_core::Engine::new(store.clone(), keys.clone());
+    let two = session_core::Engine::new(store.clone(), keys);
+    let (inbound, access) = one.begin();
+    access.session([]).await.unwrap().login("alice").unwrap();
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    assert_eq!(
+        two.sessions()
+            .unwrap()
+            .count(&Owner::new("alice").unwrap())
+            .await
+            .unwrap(),
+        1
+    );
+}

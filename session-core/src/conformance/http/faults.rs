@@ -13,6 +13,7 @@ pub(super) async fn a_store_that_is_down_before_the_load_is_an_error(world: Worl
         response.status, 503,
         "a store that is down is never \"no session\" (P13)"
     );
+    assert!(response.varies_by_cookie(), "the error depends on the cookie (P14)");
     assert!(response.all("set-cookie").is_empty());
     site.faults().recover();
     assert_eq!(
