@@ -1,0 +1,138 @@
+//! What the durable class rests on: the disk is told to keep a change before the change is acknowledged. Watched from outside, in the
+//! system calls of a child process, this same test binary.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use session_core::{Created, Deleted, Epoch, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store};
+use session_fjall::{Durability, FjallStore};
+use support::{START, at, key, sample};
+
+const FOLDER: &str = "SESSION_FJALL_SYNC_FOLDER";
+const DURABILITY: &str = "SESSION_FJALL_SYNC_DURABILITY";
+const ROUNDS: u64 = 20;
+
+fn say(what: &str) {
+    // One write, which the trace shows.
+    std::io::stdout().write_all(format!("{what}\n").as_bytes()).unwrap();
+}
+
+/// Runs in the child only.
+#[tokio::test]
+async fn child_whose_system_calls_are_watched() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let durability = match std::env::var(DURABILITY).as_deref() {
+        Ok("power loss") => Durability::PowerLoss,
+        _ => Durability::Process,
+    };
+    let store = FjallStore::builder(folder).durability(durability).open().unwrap();
+    let owner = Owner::new("alice").unwrap();
+    say("ready");
+    for round in 0..ROUNDS {
+        let new = |offset| key(3 * round + offset);
+        for offset in 0..2 {
+            let record = sample(3 * round + offset).owner("alice").record();
+            assert_eq!(
+                store.create(new(offset), record, store.epoch()).await.unwrap(),
+                Created::Stored
+            );
+            say("created");
+        }
+        let mut next = sample(3 * round).owner("alice");
+        next.revision = 2;
+        let (old, record) = (new(0), next.record());
+        let rotation = Rotation {
+            old,
+            expected: 1,
+            new: new(2),
+            record,
+            began: Epoch::default(),
+            now: at(START),
+        };
+        assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);
+        say("rotated");
+        assert_eq!(store.delete(new(1)).await.unwrap(), Deleted::Removed);
+        say("deleted");
+        assert_eq!(store.revoke(&owner, Revoke::All, at(START)).await.unwrap(), 1);
+        say("revoked");
+    }
+    say("done");
+}
+
+/// For every acknowledgement of the child: what it was, and how many syncs came since the one before.
+fn watch(durability: &str) -> Vec<(String, usize)> {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-s", "16", "-e", "trace=fdatasync,fsync,write", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child_whose_system_calls_are_watched", "--nocapture"])
+        .env(FOLDER, folder.path().join("store"))
+        .env(DURABILITY, durability)
+        .stdout(Stdio::null())
+        .status()
+        .expect("strace runs");
+    assert!(status.success(), "{status}");
+    let mut acknowledged = Vec::new();
+    let mut syncs = 0;
+    for line in std::fs::read_to_string(&trace).unwrap().lines() {
+        // A call that another thread interrupts is shown in two lines; the second one says that it returned.
+        let returned = line.ends_with("= 0");
+        if returned && (line.contains("fdatasync") || line.contains("fsync")) {
+            syncs += 1;
+        } else if let Some((_, said)) = line.split_once("write(1, \"") {
+            let what = said.split('\\').next().unwrap_or_default().to_owned();
+            acknowledged.push((what, std::mem::take(&mut syncs)));
+        }
+    }
+    let start = acknowledged
+        .iter()
+        .position(|(what, _)| what == "ready")
+        .expect("the child was traced");
+    acknowledged.split_off(start + 1)
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn strace_shows_a_sync_before_every_durable_answer() {
+    let acknowledged = watch("process");
+    for what in ["rotated", "deleted", "revoked"] {
+        let syncs: Vec<_> = acknowledged
+            .iter()
+            .filter(|(said, _)| said == what)
+            .map(|(_, syncs)| *syncs)
+            .collect();
+        assert_eq!(syncs.len() as u64, ROUNDS);
+        assert!(
+            syncs.iter().all(|syncs| *syncs > 0),
+            "{what} was acknowledged before a sync: {syncs:?}"
+        );
+    }
+    let relaxed: usize = acknowledged
+        .iter()
+        .filter(|(said, _)| said == "created")
+        .map(|(_, syncs)| syncs)
+        .sum();
+    assert!(
+        relaxed <= 5,
+        "the relaxed class waits for the disk: {relaxed} syncs in {} creates",
+        2 * ROUNDS
+    );
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn strace_shows_a_sync_before_every_answer_if_so_configured() {
+    let acknowledged = watch("power loss");
+    assert!(acknowledged.iter().any(|(said, _)| said == "created"));
+    let unsynced: Vec<_> = acknowledged
+        .iter()
+        .filter(|(said, syncs)| said != "done" && *syncs == 0)
+        .collect();
+    assert!(unsynced.is_empty(), "acknowledged before a sync: {unsynced:?}");
+}
