@@ -68,7 +68,13 @@ pub(crate) fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// What is the visitor's own doing, a session that ended meanwhile, is no error of the server's.
 pub(crate) fn log(error: &Error) {
+    let is_ours = error.status_code() >= 500;
     let error: &(dyn std::error::Error + 'static) = error;
-    tracing::error!(error, "session error");
+    if is_ours {
+        tracing::error!(error, "session error");
+    } else {
+        tracing::debug!(error, "session ended during a request");
+    }
 }

@@ -50,6 +50,21 @@ impl<S: Sync> OptionalFromRequestParts<S> for Session {
     }
 }
 
+/// The session of a visitor for whom something is stored, and `None` for anybody else; as `Option<Session>`, under the name that the
+/// adapters for other frameworks use.
+#[derive(Clone, Debug)]
+pub struct OptionalSession(pub Option<Session>);
+
+impl<S: Sync> FromRequestParts<S> for OptionalSession {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionError> {
+        <Session as OptionalFromRequestParts<S>>::from_request_parts(parts, state)
+            .await
+            .map(Self)
+    }
+}
+
 /// A session in which somebody is signed in; anybody else is answered with 401.
 ///
 /// ```

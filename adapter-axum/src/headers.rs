@@ -21,7 +21,10 @@ impl ResponseHeaders for Headers<'_> {
     }
 
     fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-        self.0.append(HeaderName::from_static(name), header_value(value));
+        let mut value = header_value(value);
+        // Kept out of `Debug`, and so of the logs of other layers, and out of the compression tables of HTTP/2 (RFC 7541 §7.1.3).
+        value.set_sensitive(name == "set-cookie");
+        self.0.append(HeaderName::from_static(name), value);
     }
 }
 

@@ -6,7 +6,7 @@ mod headers;
 mod middleware;
 
 pub use error::SessionError;
-pub use extract::{Session, Sessions, SignedIn};
+pub use extract::{OptionalSession, Session, Sessions, SignedIn};
 pub use middleware::{ResponseFuture, SessionLayer, SessionService};
 
 pub use session_core;

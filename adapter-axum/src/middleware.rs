@@ -78,7 +78,7 @@ where
 {
     type Response = Response<ResBody>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResBody>;
+    type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -100,15 +100,15 @@ pin_project! {
     /// The response of a [`SessionService`]: the handler runs, then its session is committed.
     #[project = Step]
     #[allow(missing_docs, reason = "variants of a future that nobody matches")]
-    pub enum ResponseFuture<F, B> {
+    pub enum ResponseFuture<F, B, E> {
         #[doc(hidden)]
         Running { #[pin] handler: F, inbound: Option<Inbound> },
         #[doc(hidden)]
-        Finishing { commit: Finish, response: Option<Response<B>> },
+        Finishing { commit: Finish, answer: Option<Result<Response<B>, E>> },
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F, B>
+impl<F, B, E> Future for ResponseFuture<F, B, E>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Default,
@@ -119,21 +119,24 @@ where
         loop {
             let next = match self.as_mut().project() {
                 Step::Running { handler, inbound } => {
-                    let response = ready!(handler.poll(context))?;
+                    let answer = ready!(handler.poll(context));
                     let inbound = inbound.take().expect("a future is not polled after it is ready");
                     if !inbound.is_used() {
-                        return Poll::Ready(Ok(response));
+                        return Poll::Ready(answer);
                     }
-                    let outcome = Outcome::of_status(response.status().as_u16());
+                    let commit: Finish = match &answer {
+                        Ok(response) => Box::pin(inbound.finish(Outcome::of_status(response.status().as_u16()))),
+                        Err(_) => Box::pin(async { inbound.finish_unanswered().await.map(|()| Outbound::failed()) }),
+                    };
                     Self::Finishing {
-                        commit: Box::pin(inbound.finish(outcome)),
-                        response: Some(response),
+                        commit,
+                        answer: Some(answer),
                     }
                 }
-                Step::Finishing { commit, response } => {
+                Step::Finishing { commit, answer } => {
                     let committed = ready!(commit.as_mut().poll(context));
-                    let response = response.take().expect("a future is not polled after it is ready");
-                    return Poll::Ready(Ok(answer(committed, response)));
+                    let answer = answer.take().expect("a future is not polled after it is ready");
+                    return Poll::Ready(answer.map(|response| with_session(committed, response)));
                 }
             };
             self.set(next);
@@ -142,7 +145,7 @@ where
 }
 
 /// The handler's response with the session's headers, or an error in its place if the commit failed.
-fn answer<B: Default>(committed: Result<Outbound, Error>, mut response: Response<B>) -> Response<B> {
+fn with_session<B: Default>(committed: Result<Outbound, Error>, mut response: Response<B>) -> Response<B> {
     let outbound = committed.unwrap_or_else(|failure| {
         error::log(&failure);
         response = Response::new(B::default());

@@ -4,7 +4,9 @@
 
 use std::convert::Infallible;
 
-use adapter_axum::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer, Sessions, SignedIn, SigningKeys};
+use adapter_axum::{
+    MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionLayer, Sessions, SignedIn, SigningKeys,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -34,6 +36,10 @@ fn app(layer: &SessionLayer) -> Router {
         .route(
             "/maybe",
             get(async |session: Option<Session>| session.is_some().to_string()),
+        )
+        .route(
+            "/optional",
+            get(async |OptionalSession(session): OptionalSession| session.is_some().to_string()),
         )
         .route(
             "/count",
@@ -83,9 +89,11 @@ async fn signed_in_names_the_owner() {
 #[tokio::test]
 async fn an_optional_session_is_none_for_a_new_visitor() {
     let app = app(&layer());
-    assert_eq!(body(ask(&app, "/maybe", None).await.0).await, "false");
     let (_, cookie) = ask(&app, "/login", None).await;
-    assert_eq!(body(ask(&app, "/maybe", cookie.as_deref()).await.0).await, "true");
+    for path in ["/maybe", "/optional"] {
+        assert_eq!(body(ask(&app, path, None).await.0).await, "false");
+        assert_eq!(body(ask(&app, path, cookie.as_deref()).await.0).await, "true");
+    }
 }
 
 #[tokio::test]
@@ -126,4 +134,30 @@ async fn any_tower_service_gets_sessions() {
     let again = Request::builder().header(COOKIE, cookie).body(()).unwrap();
     let second = service.ready().await.unwrap().call(again).await.unwrap();
     assert_eq!((first.body().as_str(), second.body().as_str()), ("1", "2"));
+}
+
+#[tokio::test]
+async fn a_logout_holds_even_if_the_service_fails_without_a_response() {
+    let layer = layer();
+    let (_, cookie) = ask(&app(&layer), "/login", None).await;
+    let cookie = cookie.unwrap();
+    let inner = service_fn(async |request: Request<()>| {
+        let (mut parts, ()) = request.into_parts();
+        Session::from_request_parts(&mut parts, &())
+            .await
+            .expect("the layer is there")
+            .logout();
+        Err::<Response<String>, _>("timed out")
+    });
+    let request = Request::builder().header(COOKIE, &cookie).body(()).unwrap();
+    assert_eq!(layer.layer(inner).oneshot(request).await.unwrap_err(), "timed out");
+    let (response, _) = ask(&app(&layer), "/account", Some(&cookie)).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn debug_of_a_response_shows_no_token() {
+    let (response, cookie) = ask(&app(&layer()), "/login", None).await;
+    let token = cookie.unwrap().split('=').nth(1).unwrap().to_owned();
+    assert!(!format!("{response:?}").contains(&token));
 }

@@ -28,6 +28,7 @@ impl Default for CleanerPolicy {
 
 impl CleanerPolicy {
     /// Sweeps about that often: a tenth more or less by chance, so that many processes do not sweep one store at the same moment.
+    /// At least 100 ms, at most a year.
     pub const fn every(period: Duration) -> Self {
         Self {
             every: Some(period),
@@ -82,6 +83,8 @@ pub(crate) struct Cleaner {
     status: Arc<Mutex<CleanerStatus>>,
 }
 
+const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
+const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 impl Cleaner {
@@ -93,7 +96,7 @@ impl Cleaner {
         clock: Arc<dyn Clock>,
         report: Report,
     ) -> Option<Self> {
-        let period = policy.every?;
+        let period = policy.every?.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
         let status = Arc::new(Mutex::new(CleanerStatus::default()));
         let run = Run {
             store: Arc::downgrade(store),

@@ -62,6 +62,9 @@ pub trait KeyName {
 }
 
 /// What names a value of type `T`: a [`Key<T>`], or a string for any `T`.
+///
+/// With a string nobody checks that writer and reader mean the same type, and postcard cannot tell: the literal in
+/// `insert("user", 21)` is an `i32`, which read as a `u64` is 42. Declare a [`Key`] for whatever matters.
 pub trait AsKey<T>: KeyName {
     /// The version of the value's layout.
     fn version(&self) -> u16 {

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Base64Unpadded, Encoding};
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -60,8 +60,13 @@ impl SigningKey {
     ///
     /// [`ErrorKind::Invalid`] if it is no base64 or too short.
     pub fn from_base64(text: &str) -> Result<Self> {
-        let bytes = Base64::decode_vec(text)
-            .or_else(|_| Base64UrlUnpadded::decode_vec(text))
+        let standard = |character: char| match character {
+            '-' => '+',
+            '_' => '/',
+            other => other,
+        };
+        let text: Zeroizing<String> = Zeroizing::new(text.trim().trim_end_matches('=').chars().map(standard).collect());
+        let bytes = Base64Unpadded::decode_vec(&text)
             .map(Zeroizing::new)
             .map_err(|_| Error::new(ErrorKind::Invalid, "reading a signing key: it is not base64"))?;
         Self::from_bytes(&bytes)
@@ -222,6 +227,7 @@ fn fill(path: &Path) -> io::Result<Zeroizing<String>> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.lock()?;
+    check_private(&file)?;
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text)?;
     if text.trim().is_empty() {
@@ -238,6 +244,13 @@ fn fill(path: &Path) -> io::Result<Zeroizing<String>> {
 
 fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut file = File::open(path)?;
+    check_private(&file)?;
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn check_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::mode(&file.metadata()?) & 0o077 != 0 {
         return Err(io::Error::new(
@@ -245,9 +258,7 @@ fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {
             "other users may read the file",
         ));
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -263,9 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_read_from_either_base64_alphabet() {
-        assert!(SigningKey::from_base64(KEY).is_ok());
-        assert!(SigningKey::from_base64(KEY.trim_end_matches('=')).is_ok());
+    fn a_key_is_read_from_either_base64_alphabet_padded_or_not() {
+        for start in ["-_-_", "+/+/"] {
+            for end in ["", "=", "=\n"] {
+                let text = format!("{start}{}{end}", "A".repeat(39));
+                assert!(SigningKey::from_base64(&text).is_ok(), "{text}");
+            }
+        }
     }
 
     #[cfg(unix)]

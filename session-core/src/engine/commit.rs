@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::execute::{Committed, Work};
+use super::outbound::Outbound;
 use super::plan::{
-    BaseFact, CookieDeadline, CookieOp, Data, Facts, Holding, IdentityFact, Outcome, Plan, Token, Touch, plan,
+    BaseFact, CookieDeadline, CookieOp, Data, Facts, Holding, IdentityFact, Outcome, Plan, StoreOp, Token, Touch, plan,
 };
 use crate::clock::Timestamp;
 use crate::config::OnServerError;
@@ -14,11 +15,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::record::Persistence;
 use crate::session::Session;
 use crate::session::changes::{Changes, Identity};
-use crate::session::state::{Base, CookieDuty, Live, State};
+use crate::session::state::{Base, CookieDuty, Head, Live, State};
 
 /// When a commit happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+enum Moment {
     /// The handler asked for it.
     Save,
     /// The handler is done.
@@ -26,9 +27,22 @@ pub(crate) enum Moment {
 }
 
 impl Session {
-    /// Decides what has to be done and does it.
-    pub(crate) async fn commit(&self, moment: Moment) -> Result<()> {
+    /// Stores what was changed so far.
+    pub(crate) async fn commit(&self) -> Result<()> {
         let _turn = self.turn().lock().await;
+        self.commit_in_turn(Moment::Save).await
+    }
+
+    /// Stores what was changed, and closes the head in the same turn: no save comes between.
+    pub(super) async fn finish(&self, outcome: Outcome) -> Result<Outbound> {
+        let _turn = self.turn().lock().await;
+        let committed = self.commit_in_turn(Moment::Finish(outcome)).await;
+        let outbound = self.outbound();
+        committed.map(|()| outbound)
+    }
+
+    /// Decides what has to be done and does it.
+    async fn commit_in_turn(&self, moment: Moment) -> Result<()> {
         let engine = self.engine();
         let now = engine.now();
         let (plan, work) = {
@@ -74,17 +88,28 @@ impl PutBack<'_> {
             // Dropping `self` keeps the changes for another attempt.
             Err(error) => return Err(error),
         };
-        self.changes = None;
+        let changes = self.changes.take();
         let mut state = self.session.state();
         state.in_flight = None;
+        // A session that the store has not just confirmed may have moved on, and its cookie with it.
+        let confirmed = committed.base.is_some();
         if let Some(base) = committed.base {
             state.base = base;
+            state.rebase();
         }
         if let Some(error) = committed.error {
+            // Half of it was done: the old session is ended.
+            if state.head == Head::Open && plan.store == StoreOp::DeleteThenCreate {
+                state.cookie = CookieDuty::Remove;
+            }
+            if let (false, Some(changes)) = (is_final(&error), changes) {
+                let later = std::mem::take(&mut state.changes);
+                state.changes = Arc::unwrap_or_clone(changes).after_ending().then(later);
+            }
             return Err(error);
         }
         match (plan.cookie, &state.base) {
-            (CookieOp::Issue, Base::Live(_)) => state.cookie = CookieDuty::Issue,
+            (CookieOp::Issue, Base::Live(_)) if confirmed => state.cookie = CookieDuty::Issue,
             (CookieOp::Remove, _) => state.cookie = CookieDuty::Remove,
             _ => {}
         }

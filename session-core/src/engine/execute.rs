@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Chain, Event};
 use crate::id::{Handle, SessionId, StoreKey};
 use crate::record::{Persistence, Record, Values};
-use crate::session::changes::{Changes, Ground, Identity};
+use crate::session::changes::{Changes, Identity};
 use crate::session::gone;
 use crate::session::state::{Base, Live};
 use crate::store::{Created, Deleted, Epoch, Replaced, Revoke, Rotated, Rotation, Touched};
@@ -95,7 +95,7 @@ impl Engine {
                 ErrorKind::ResponseSent,
                 "saving a session under a new id: the response head is already sent, so the browser cannot learn it; do this before answering",
             )),
-            (StoreOp::Create, _) => done(self.create(&work.changes, Ground::Same, now).await?),
+            (StoreOp::Create, _) => done(self.create(&work.changes, now).await?),
             (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
             (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
             (StoreOp::Rotate, Some(base)) => done(self.rotate(base, &work.changes, now).await?),
@@ -105,8 +105,8 @@ impl Engine {
             }
             (StoreOp::DeleteThenCreate, Some(base)) => {
                 self.delete(base, now).await?;
-                // The old session is gone whatever comes next.
-                match self.create(&work.changes, Ground::Same, now).await {
+                // The old session is gone whatever comes next, and what was to come stays wanted.
+                match self.create(&work.changes, now).await {
                     Ok(base) => done(base),
                     Err(error) => Ok(Committed {
                         base: Some(Base::Fresh),
@@ -121,11 +121,11 @@ impl Engine {
         }
     }
 
-    async fn create(&self, changes: &Changes, ground: Ground, now: Timestamp) -> Result<Base> {
+    async fn create(&self, changes: &Changes, now: Timestamp) -> Result<Base> {
         for _ in 0..COLLISIONS {
             let id = SessionId::generate()?;
             let key = id.store_key();
-            let record = self.next(None, changes, ground, now)?;
+            let record = self.next(None, changes, now)?;
             match self.store().create(key, record.clone(), began(changes)).await? {
                 Created::Stored => {
                     self.tell(Event::Created {
@@ -165,7 +165,7 @@ impl Engine {
     async fn replace(&self, base: &Snapshot, changes: &Changes, now: Timestamp) -> Result<Base> {
         let mut found = base.record.clone();
         for attempt in 0..ATTEMPTS {
-            let next = self.next(Some(&found), changes, ground(attempt), now)?;
+            let next = self.next(Some(&found), changes, now)?;
             match self
                 .store()
                 .replace(base.key, found.revision(), next.clone(), now)
@@ -185,7 +185,7 @@ impl Engine {
         for attempt in 0..ATTEMPTS {
             let id = SessionId::generate()?;
             let new = id.store_key();
-            let record = self.next(Some(&found), changes, ground(attempt), now)?;
+            let record = self.next(Some(&found), changes, now)?;
             let rotation = Rotation {
                 old: base.key,
                 expected: found.revision(),
@@ -210,9 +210,7 @@ impl Engine {
                 Rotated::Revoked => return Err(revoked()),
                 // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
                 Rotated::Gone if matches!(changes.identity, Identity::Login(_)) => {
-                    {
-                        return self.create(changes, Ground::Moved, now).await;
-                    };
+                    return self.create(changes, now).await;
                 }
                 Rotated::Gone => return Err(gone("renewing a session")),
                 Rotated::Conflict(current) => found = current,
@@ -242,7 +240,7 @@ impl Engine {
     }
 
     /// The record that results from changes, on top of one that is stored or of none.
-    fn next(&self, base: Option<&Record>, changes: &Changes, ground: Ground, now: Timestamp) -> Result<Record> {
+    fn next(&self, base: Option<&Record>, changes: &Changes, now: Timestamp) -> Result<Record> {
         let config = self.config();
         let mut record = match base {
             Some(base) => Record {
@@ -272,7 +270,7 @@ impl Engine {
         if let Some(label) = &changes.label {
             record.label = Some(label.clone());
         }
-        record.values = changes.apply(&record.values, ground, &config.limits)?;
+        record.values = changes.apply(&record.values, &config.limits)?;
         Ok(record)
     }
 
@@ -284,10 +282,6 @@ impl Engine {
             });
         }
     }
-}
-
-fn ground(attempt: u32) -> Ground {
-    if attempt == 0 { Ground::Same } else { Ground::Moved }
 }
 
 fn began(changes: &Changes) -> Epoch {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::OnceCell;
 
-use super::commit::Moment;
 use super::{Engine, Outbound, Outcome};
 use crate::cookie::parse::{Named, candidates};
 use crate::error::Result;
 use crate::event::Event;
 use crate::session::Session;
+use crate::session::changes::Ending;
 use crate::session::state::{Base, Head, Live, State};
 
 /// The middleware's half of a request. Finish with it, exactly once.
@@ -86,17 +86,44 @@ impl Inbound {
         match self.slot.session.get() {
             None if self.is_used() => Ok(Outbound::failed()),
             None => Ok(Outbound::untouched()),
-            Some(session) => {
-                let committed = session.commit(Moment::Finish(outcome)).await;
-                let outbound = session.outbound();
-                committed.map(|()| outbound)
+            Some(session) => session.finish(outcome).await,
+        }
+    }
+
+    /// For a handler that failed without a response: ends the session if that was wanted; everything else is dropped, as no browser
+    /// would learn of it.
+    ///
+    /// # Errors
+    ///
+    /// The store's own: the session may then still be live.
+    pub async fn finish_unanswered(self) -> Result<()> {
+        self.close();
+        match self.slot.session.get() {
+            Some(session) if session.state().changes.ending == Ending::End => {
+                session.finish(Outcome::ServerError).await.map(drop)
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// From now on no cookie can be set.
+    fn close(&self) {
+        self.slot.finished.store(true, Ordering::SeqCst);
+        if let Some(session) = self.slot.session.get() {
+            session.state().head = Head::Sent;
         }
     }
 
     /// Whether anybody asked for the session, so that [`finish`](Self::finish) has something to do.
     pub fn is_used(&self) -> bool {
         self.slot.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// A request that is dropped, because the client went away for example, sends no head either.
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

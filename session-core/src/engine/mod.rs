@@ -25,8 +25,6 @@ pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;
 
-pub(crate) use commit::Moment;
-
 /// Everything that the requests of an application share: store, keys, configuration, clock, observers and the cleaner.
 ///
 /// Cloning shares it. One engine may serve several adapters in one process; they then share sessions.

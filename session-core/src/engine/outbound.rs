@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::cookie::Standing;
+use crate::record::Persistence;
 use crate::session::Session;
-use crate::session::state::{CookieDuty, Head, Live};
+use crate::session::state::{Base, CookieDuty, Head, Live};
 
 /// A framework's response headers, as far as sessions are concerned. Names are in lower case.
 pub trait ResponseHeaders {
@@ -21,6 +22,7 @@ pub trait ResponseHeaders {
 }
 
 /// What the response head has to carry. `Debug` does not show the cookie.
+#[derive(Clone)]
 #[must_use = "without its headers the browser never learns the token"]
 pub struct Outbound {
     used: Used,
@@ -131,7 +133,7 @@ impl Session {
             (CookieDuty::Issue, None) | (CookieDuty::Nothing, _) => None,
         };
         if set_cookie.is_some()
-            && let crate::session::state::Base::Live(live) = &mut state.base
+            && let Base::Live(live) = &mut state.base
         {
             live.standing = Standing::Current;
         }
@@ -144,10 +146,8 @@ impl Session {
     /// How long the browser is to keep a remembered cookie: as long as the record lives.
     fn max_age(&self, live: &Live) -> Option<std::time::Duration> {
         match live.record.persistence() {
-            crate::record::Persistence::Browser => None,
-            crate::record::Persistence::Remembered => {
-                Some(live.record.expires_at().saturating_since(self.engine().now()))
-            }
+            Persistence::Browser => None,
+            Persistence::Remembered => Some(live.record.expires_at().saturating_since(self.engine().now())),
         }
     }
 }

@@ -121,9 +121,7 @@ pub(crate) fn plan(facts: Facts) -> Plan {
     let issues = match store {
         StoreOp::Create | StoreOp::Rotate | StoreOp::DeleteThenCreate => true,
         StoreOp::Replace | StoreOp::Touch => facts.token == Token::OldKey || facts.deadline == CookieDeadline::Moves,
-        // A token under an old key is issued again with the next answer (P4).
-        StoreOp::Nothing => facts.base == BaseFact::Live && facts.token == Token::OldKey,
-        StoreOp::Delete | StoreOp::RefuseGone | StoreOp::RefuseSent => false,
+        StoreOp::Nothing | StoreOp::Delete | StoreOp::RefuseGone | StoreOp::RefuseSent => false,
     };
     let cookie = match (store, facts.head) {
         (_, Head::Sent) => CookieOp::Nothing,
@@ -146,7 +144,12 @@ fn store_op(facts: Facts) -> StoreOp {
             (IdentityFact::Renew | IdentityFact::Login, ..) => unless_sent(facts.head, StoreOp::Rotate),
             (IdentityFact::Keep, Data::Changed, _) => StoreOp::Replace,
             (IdentityFact::Keep, Data::Same, Touch::Due) => StoreOp::Touch,
-            (IdentityFact::Keep, Data::Same, Touch::NotDue) => StoreOp::Nothing,
+            // A token under an old key is issued again with the next answer (P4), once the store has said that the session has not
+            // moved on meanwhile: a dead token would push a fresh one out of the browser.
+            (IdentityFact::Keep, Data::Same, Touch::NotDue) => match facts.token {
+                Token::OldKey => StoreOp::Touch,
+                Token::Current => StoreOp::Nothing,
+            },
         },
         // A handler that ends the session and goes on starts a new one; without that, nothing revives it.
         (BaseFact::Gone, Ending::Continue) => match (facts.identity, facts.data) {
@@ -257,7 +260,7 @@ mod tests {
                     token: Token::OldKey,
                     ..READ
                 },
-                S::Nothing,
+                S::Touch,
                 C::Issue,
             ),
             ("write", changed, S::Replace, C::Nothing),

@@ -1,7 +1,7 @@
 //! [`Changes`]: what a handler wants done to its session, apart from what the session holds. It is applied to whatever record the
 //! commit finds, so that two requests that change different keys both survive (P5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::value::{Encoded, Update};
@@ -21,6 +21,8 @@ pub(crate) struct Changes {
     pub(crate) lifetime: Option<(Lifetime, Persistence)>,
     scope: Scope,
     entries: BTreeMap<Box<str>, Change>,
+    /// What the entries would take, at most, in bytes.
+    size: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ enum Scope {
 enum Change {
     Set(Encoded),
     Remove,
-    /// `value` is the result of the steps on what this session was loaded with.
+    /// `value` is the result of the steps on what lies below, as far as this request knows; a commit applies the steps anew.
     Update {
         steps: Vec<Update>,
         value: Encoded,
@@ -72,24 +74,42 @@ pub(crate) enum Lookup<'a> {
     Below,
 }
 
-/// Whether the record that changes are applied to is the one they were made on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ground {
-    Same,
-    Moved,
+/// The most bytes that an entry takes besides its name and its value: two lengths and a version, as varints.
+pub(crate) const ENTRY_OVERHEAD: usize = 13;
+
+impl Change {
+    fn value(&self) -> Option<&Encoded> {
+        match self {
+            Self::Set(value) | Self::Update { value, .. } => Some(value),
+            Self::Remove => None,
+        }
+    }
 }
 
 impl Changes {
     pub(crate) fn set(&mut self, name: &str, value: Encoded) {
-        self.entries.insert(name.into(), Change::Set(value));
+        self.put(name.into(), Change::Set(value));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.entries.insert(name.into(), Change::Remove);
+        self.put(name.into(), Change::Remove);
+    }
+
+    fn put(&mut self, name: Box<str>, change: Change) {
+        let size = |name: &str, change: &Change| {
+            change
+                .value()
+                .map_or(0, |value| name.len() + value.bytes.len() + ENTRY_OVERHEAD)
+        };
+        self.size += size(&name, &change);
+        if let Some(before) = self.entries.get(&name) {
+            self.size -= size(&name, before);
+        }
+        self.entries.insert(name, change);
     }
 
     pub(crate) fn update(&mut self, name: &str, update: Update, value: Encoded) {
-        let change = match (self.entries.remove(name), self.scope) {
+        let change = match (self.entries.get(name).cloned(), self.scope) {
             // What it depends on is our own doing already, so the result is settled.
             (Some(Change::Set(_) | Change::Remove), _) | (None, Scope::Clear) => Change::Set(value),
             (Some(Change::Update { mut steps, .. }), _) => {
@@ -101,11 +121,12 @@ impl Changes {
                 value,
             },
         };
-        self.entries.insert(name.into(), change);
+        self.put(name.into(), change);
     }
 
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.size = 0;
         self.scope = Scope::Clear;
     }
 
@@ -146,12 +167,33 @@ impl Changes {
         self.scope == Scope::Clear || self.ending == Ending::End
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(AsRef::as_ref)
+    /// Does to the names of what lies below what these changes do to the values.
+    pub(crate) fn overlay<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        if self.hides_below() {
+            names.clear();
+        }
+        for (name, change) in &self.entries {
+            match change.value() {
+                Some(_) => names.insert(name),
+                None => names.remove(&**name),
+            };
+        }
+    }
+
+    /// What lies below has changed: runs updates again, so that reads show what a commit would store. One that fails is left as it
+    /// is; the commit will report it.
+    pub(crate) fn rebase(&mut self, below: &Values) {
+        for (name, change) in &mut self.entries {
+            if let Change::Update { steps, value } = change
+                && let Ok(Some(result)) = run(steps, below.get(name))
+            {
+                *value = result;
+            }
+        }
     }
 
     /// The values that result on top of these.
-    pub(crate) fn apply(&self, base: &Values, ground: Ground, limits: &Limits) -> Result<Values> {
+    pub(crate) fn apply(&self, base: &Values, limits: &Limits) -> Result<Values> {
         let nothing = Values::default();
         let base = if self.scope == Scope::Clear { &nothing } else { base };
         if self.entries.is_empty() {
@@ -162,15 +204,7 @@ impl Changes {
             let value = match change {
                 Change::Set(value) => Some(value.clone()),
                 Change::Remove => None,
-                Change::Update { value, .. } if ground == Ground::Same => Some(value.clone()),
-                Change::Update { steps, .. } => {
-                    let mut value: Option<Encoded> = None;
-                    for step in steps {
-                        let present = value.as_ref().map(Encoded::stored).or_else(|| base.get(name));
-                        value = Some(step.apply(present)?);
-                    }
-                    value
-                }
+                Change::Update { steps, .. } => run(steps, base.get(name))?,
             };
             settled.insert(name, value);
         }
@@ -188,15 +222,15 @@ impl Changes {
 
     /// Bytes that the entries would take, at most.
     pub(crate) fn size(&self) -> usize {
-        /// Two lengths and a version, as varints.
-        const OVERHEAD: usize = 13;
-        self.entries
-            .iter()
-            .map(|(name, change)| match change {
-                Change::Set(value) | Change::Update { value, .. } => name.len() + value.bytes.len() + OVERHEAD,
-                Change::Remove => 0,
-            })
-            .sum()
+        self.size
+    }
+
+    /// The session was ended; what remains is for the new one.
+    pub(crate) fn after_ending(self) -> Self {
+        Self {
+            ending: Ending::Continue,
+            ..self
+        }
     }
 
     /// Only what is carried out when the handler failed: ending and renewing.
@@ -221,7 +255,7 @@ impl Changes {
             self.clear();
         }
         for (name, change) in later.entries {
-            let merged = match (self.entries.remove(&name), change) {
+            let merged = match (self.entries.get(&name).cloned(), change) {
                 (Some(Change::Update { mut steps, .. }), Change::Update { steps: more, value }) => {
                     steps.extend(more);
                     Change::Update { steps, value }
@@ -230,15 +264,27 @@ impl Changes {
                 (None, Change::Update { value, .. }) if self.scope == Scope::Clear => Change::Set(value),
                 (_, change) => change,
             };
-            self.entries.insert(name, merged);
+            self.put(name, merged);
         }
-        if !matches!(later.identity, Identity::Keep) {
-            self.identity = later.identity;
+        match later.identity {
+            Identity::Keep => {}
+            // A login renews anyway.
+            Identity::Renew => self.renew(),
+            login @ Identity::Login(_) => self.identity = login,
         }
         self.label = later.label.or(self.label);
         self.lifetime = later.lifetime.or(self.lifetime);
         self
     }
+}
+
+/// One step after the other, the first one on what is there.
+fn run(steps: &[Update], present: Option<StoredValue<'_>>) -> Result<Option<Encoded>> {
+    let mut value: Option<Encoded> = None;
+    for step in steps {
+        value = Some(step.apply(value.as_ref().map(Encoded::stored).or(present))?);
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -259,8 +305,8 @@ mod tests {
         value::Update::new::<u32, _>(&"n", Limits::default(), move |present| present.unwrap_or(0) + n)
     }
 
-    fn applied(changes: &Changes, base: &[(&str, u32)], ground: Ground) -> Vec<(String, u32)> {
-        let values = changes.apply(&values(base), ground, &Limits::default()).unwrap();
+    fn applied(changes: &Changes, base: &[(&str, u32)]) -> Vec<(String, u32)> {
+        let values = changes.apply(&values(base), &Limits::default()).unwrap();
         let read = |stored| value::decode::<u32>(&"n", stored).unwrap();
         values
             .iter()
@@ -278,7 +324,7 @@ mod tests {
         let mut changes = Changes::default();
         changes.set("b", encoded(2));
         is(
-            &applied(&changes, &[("a", 1), ("c", 3)], Ground::Same),
+            &applied(&changes, &[("a", 1), ("c", 3)]),
             &[("a", 1), ("b", 2), ("c", 3)],
         );
     }
@@ -288,9 +334,9 @@ mod tests {
         let mut changes = Changes::default();
         changes.update("n", plus(1), encoded(6));
         changes.update("n", plus(10), encoded(16));
-        is(&applied(&changes, &[("n", 5)], Ground::Same), &[("n", 16)]);
-        is(&applied(&changes, &[("n", 100)], Ground::Moved), &[("n", 111)]);
-        is(&applied(&changes, &[], Ground::Moved), &[("n", 11)]);
+        is(&applied(&changes, &[("n", 5)]), &[("n", 16)]);
+        is(&applied(&changes, &[("n", 100)]), &[("n", 111)]);
+        is(&applied(&changes, &[]), &[("n", 11)]);
     }
 
     #[test]
@@ -298,7 +344,7 @@ mod tests {
         let mut changes = Changes::default();
         changes.set("n", encoded(1));
         changes.update("n", plus(1), encoded(2));
-        is(&applied(&changes, &[("n", 100)], Ground::Moved), &[("n", 2)]);
+        is(&applied(&changes, &[("n", 100)]), &[("n", 2)]);
     }
 
     #[test]
@@ -307,7 +353,7 @@ mod tests {
         changes.set("a", encoded(1));
         changes.clear();
         changes.set("b", encoded(2));
-        is(&applied(&changes, &[("x", 9)], Ground::Moved), &[("b", 2)]);
+        is(&applied(&changes, &[("x", 9)]), &[("b", 2)]);
     }
 
     #[test]
@@ -318,10 +364,7 @@ mod tests {
         let mut second = Changes::default();
         second.update("n", plus(2), encoded(3));
         second.remove("a");
-        is(
-            &applied(&first.then(second), &[("n", 10), ("a", 5)], Ground::Moved),
-            &[("n", 13)],
-        );
+        is(&applied(&first.then(second), &[("n", 10), ("a", 5)]), &[("n", 13)]);
     }
 
     #[test]
@@ -342,7 +385,7 @@ mod tests {
         };
         let mut changes = Changes::default();
         changes.set("a", value::encode(&"a", &vec![0_u8; 30]).unwrap());
-        let refused = changes.apply(&Values::default(), Ground::Same, &limits).unwrap_err();
+        let refused = changes.apply(&Values::default(), &limits).unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::TooLarge);
     }
 }

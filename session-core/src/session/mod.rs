@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::engine::{Engine, Moment};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Handle, Owner};
 use crate::key::{AsKey, KeyName};
@@ -115,7 +115,8 @@ impl Session {
     /// Changes the value under a key with a function of its present value, and returns the result.
     ///
     /// No update is lost: if another request commits first, the function runs again, on what that request left (P5). So it may
-    /// run several times, and must depend on its argument alone. The result returned here is the one the next commit stores unless
+    /// run several times, must depend on its argument alone, and must not use this session. If the store's answer to a commit is lost,
+    /// trying again may count twice. The result returned here is the one the next commit stores unless
     /// somebody is faster; [`save`](Self::save) and read again where the exact number matters.
     ///
     /// ```
@@ -282,7 +283,7 @@ impl Session {
     /// login was revoked, [`ErrorKind::Conflict`] if others were faster too often, and the store's own errors. After an error of
     /// the store the changes are kept, to be tried again.
     pub async fn save(&self) -> Result<()> {
-        self.commit(Moment::Save).await
+        self.commit().await
     }
 
     /// Reads the session from the store again; changes that are not saved yet stay on top.
@@ -306,6 +307,7 @@ impl Session {
                 if let Base::Live(live) = &mut state.base {
                     live.record = record;
                 }
+                state.rebase();
                 Ok(())
             }
             None => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::changes::{Changes, Ending, Ground, Identity, Lookup};
+use super::changes::{Changes, ENTRY_OVERHEAD, Ending, Identity, Lookup};
 use crate::cookie::Standing;
 use crate::error::Result;
 use crate::id::{Owner, SessionId, StoreKey};
@@ -91,22 +91,22 @@ impl State {
 
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = BTreeSet::new();
-        let mut sees_base = true;
-        for layer in self.layers() {
-            names.extend(layer.names());
-            if layer.hides_below() {
-                sees_base = false;
-                break;
-            }
-        }
-        if let (true, Some(live)) = (sees_base, self.base.live()) {
+        if let Some(live) = self.base.live() {
             names.extend(live.record.values().iter().map(|(name, _)| name));
         }
-        names
-            .into_iter()
-            .filter(|name| self.value(name).is_some())
-            .map(str::to_owned)
-            .collect()
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.overlay(&mut names);
+        }
+        self.changes.overlay(&mut names);
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The base has changed under changes that are not committed yet.
+    pub(crate) fn rebase(&mut self) {
+        let nothing = Values::default();
+        let visible = self.base.live().filter(|_| !self.changes.hides_below());
+        self.changes
+            .rebase(visible.map_or(&nothing, |live| live.record.values()));
     }
 
     pub(crate) fn owner(&self) -> Option<&Owner> {
@@ -151,7 +151,7 @@ impl State {
     pub(crate) fn check_room(&self, limits: &Limits, name: &str, bytes: usize) -> Result<()> {
         let stored = self.base.live().map_or(0, |live| live.record.values().encoded_len());
         let wanted: usize = self.layers().map(Changes::size).sum();
-        let more = name.len() + bytes + 13;
+        let more = name.len() + bytes + ENTRY_OVERHEAD;
         if stored + wanted + more <= limits.record {
             return Ok(());
         }
@@ -164,7 +164,7 @@ impl State {
         let base = if pending.ending == Ending::End { &nothing } else { base };
         let mut without = pending;
         without.remove(name);
-        let rest = without.apply(base, Ground::Same, limits)?.encoded_len();
+        let rest = without.apply(base, limits)?.encoded_len();
         limits.check_record(rest + more)
     }
 }

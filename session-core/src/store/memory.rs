@@ -102,7 +102,7 @@ impl MemoryStore {
         let mut owners = owner.as_ref().map(|owner| self.owner(owner));
         if owner
             .as_ref()
-            .is_some_and(|owner| self.revocations.refuse(owner, began))
+            .is_some_and(|owner| self.revocations.refuse(owner, record.handle(), began))
         {
             return Created::Revoked;
         }
@@ -139,7 +139,7 @@ impl MemoryStore {
             let seen_at = entry.record.seen_at();
             if let Some(owner) = &owner
                 && entry.record.owner() != Some(owner)
-                && self.revocations.refuse(owner, began)
+                && self.revocations.refuse(owner, record.handle(), began)
             {
                 return Rotated::Revoked;
             }
@@ -180,7 +180,7 @@ impl MemoryStore {
         let _turn = lock(&self.turn);
         let mut owners = self.owner(owner);
         let epoch = match which {
-            Revoke::All | Revoke::Others(_) => Some(self.revocations.begin(owner)),
+            Revoke::All | Revoke::Others(_) => Some(self.revocations.begin(owner, which)),
             Revoke::One(_) => None,
         };
         let chosen = |handle: Handle| match which {

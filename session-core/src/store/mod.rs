@@ -86,7 +86,8 @@ pub trait OwnerIndex: Send + Sync {
     /// Ends sessions of the owner; answers how many live ones it ended. Durable.
     ///
     /// Behaviour: from the moment it answers, none of the chosen sessions loads (P11). With [`Revoke::All`] and
-    /// [`Revoke::Others`], no login of this owner that began before it answered succeeds afterwards.
+    /// [`Revoke::Others`], no login of this owner that began before it answered succeeds afterwards; but a login to the session that
+    /// is kept does.
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64>;
 }
 

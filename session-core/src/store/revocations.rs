@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Epoch;
-use crate::id::Owner;
+use super::{Epoch, Revoke};
+use crate::id::{Handle, Owner};
 
 /// Remembers which owners were revoked when, so that a login which began before can be refused (P12).
 ///
@@ -22,9 +22,17 @@ pub struct Revocations {
 #[derive(Debug, Default)]
 struct Raised {
     latest: u64,
-    by_owner: HashMap<[u8; 32], Epoch>,
+    by_owner: HashMap<[u8; 32], Revoked>,
     /// Logins that began before this are refused whoever they are for: what stands in for forgotten owners.
     floor: Epoch,
+}
+
+/// The latest revocation of an owner.
+#[derive(Debug)]
+struct Revoked {
+    at: Epoch,
+    /// The session that it spared.
+    spared: Option<Handle>,
 }
 
 /// Owners remembered before they are folded into the floor. Only logins that are under way at that moment are refused by it.
@@ -44,8 +52,9 @@ impl Revocations {
         Epoch(self.published.load(Ordering::SeqCst))
     }
 
-    /// From now on every login of this owner that is under way is refused.
-    pub fn begin(&self, owner: &Owner) -> Epoch {
+    /// From now on every login of this owner that is under way is refused, but for that of the session which is spared.
+    /// [`Revoke::One`] ends no login; do not begin it.
+    pub fn begin(&self, owner: &Owner, which: Revoke) -> Epoch {
         let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         raised.latest += 1;
         let epoch = Epoch(raised.latest);
@@ -53,7 +62,11 @@ impl Revocations {
             raised.floor = Epoch(raised.latest - 1);
             raised.by_owner.clear();
         }
-        raised.by_owner.insert(owner.index_key(), epoch);
+        let spared = match which {
+            Revoke::Others(kept) => Some(kept),
+            Revoke::All | Revoke::One(_) => None,
+        };
+        raised.by_owner.insert(owner.index_key(), Revoked { at: epoch, spared });
         epoch
     }
 
@@ -62,11 +75,13 @@ impl Revocations {
         self.published.fetch_max(epoch.0, Ordering::SeqCst);
     }
 
-    /// Whether a login of this owner that began then is to be refused.
-    pub fn refuse(&self, owner: &Owner, began: Epoch) -> bool {
+    /// Whether a login of this owner, to a session of that handle, is to be refused if it began then.
+    pub fn refuse(&self, owner: &Owner, handle: Handle, began: Epoch) -> bool {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        let revoked = raised.by_owner.get(&owner.index_key()).copied();
-        began < revoked.unwrap_or_default().max(raised.floor)
+        match raised.by_owner.get(&owner.index_key()) {
+            Some(revoked) if revoked.spared != Some(handle) && began < revoked.at => true,
+            _ => began < raised.floor,
+        }
     }
 }
 
@@ -80,6 +95,8 @@ impl Default for Revocations {
 mod tests {
     use super::*;
 
+    const HANDLE: Handle = Handle::from_bytes([1; 15]);
+
     fn owner(name: &str) -> Owner {
         Owner::new(name).unwrap()
     }
@@ -88,13 +105,24 @@ mod tests {
     fn a_login_is_refused_until_a_revocation_is_published() {
         let revocations = Revocations::new();
         let before = revocations.epoch();
-        let epoch = revocations.begin(&owner("alice"));
-        assert!(revocations.refuse(&owner("alice"), before));
-        assert!(revocations.refuse(&owner("alice"), revocations.epoch()));
-        assert!(!revocations.refuse(&owner("bob"), before));
+        let epoch = revocations.begin(&owner("alice"), Revoke::All);
+        assert!(revocations.refuse(&owner("alice"), HANDLE, before));
+        assert!(revocations.refuse(&owner("alice"), HANDLE, revocations.epoch()));
+        assert!(!revocations.refuse(&owner("bob"), HANDLE, before));
         revocations.publish(epoch);
-        assert!(revocations.refuse(&owner("alice"), before));
-        assert!(!revocations.refuse(&owner("alice"), revocations.epoch()));
+        assert!(revocations.refuse(&owner("alice"), HANDLE, before));
+        assert!(!revocations.refuse(&owner("alice"), HANDLE, revocations.epoch()));
+    }
+
+    #[test]
+    fn the_session_that_is_spared_may_sign_in() {
+        let revocations = Revocations::new();
+        let before = revocations.epoch();
+        revocations.publish(revocations.begin(&owner("alice"), Revoke::Others(HANDLE)));
+        assert!(!revocations.refuse(&owner("alice"), HANDLE, before));
+        assert!(revocations.refuse(&owner("alice"), Handle::from_bytes([2; 15]), before));
+        revocations.publish(revocations.begin(&owner("alice"), Revoke::All));
+        assert!(revocations.refuse(&owner("alice"), HANDLE, before));
     }
 
     #[test]
@@ -102,11 +130,11 @@ mod tests {
         let revocations = Revocations::new();
         let before = revocations.epoch();
         for number in 0..=MOST_OWNERS {
-            let epoch = revocations.begin(&owner(&format!("user {number}")));
+            let epoch = revocations.begin(&owner(&format!("user {number}")), Revoke::All);
             revocations.publish(epoch);
         }
         assert!(revocations.raised.lock().unwrap().by_owner.len() < MOST_OWNERS);
-        assert!(revocations.refuse(&owner("user 0"), before));
-        assert!(!revocations.refuse(&owner("user 0"), revocations.epoch()));
+        assert!(revocations.refuse(&owner("user 0"), HANDLE, before));
+        assert!(!revocations.refuse(&owner("user 0"), HANDLE, revocations.epoch()));
     }
 }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
 mod cleaner;
+mod overtaken;
 mod session;
 mod site;

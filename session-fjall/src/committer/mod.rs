@@ -115,7 +115,8 @@ impl Committer {
             durability,
             tables: Some(tables),
             low_water: [0; DEADLINE_KEY],
-            unsynced_since: None,
+            // What was found in the folder may stem from a process that was killed before it synced.
+            unsynced_since: Some(Instant::now()),
             pause: FIRST_PAUSE,
             group: Group::default(),
         }
@@ -232,7 +233,7 @@ impl Committer {
                 reply,
             } => {
                 if !matches!(which, session_core::Revoke::One(_)) {
-                    self.group.epochs.push(shared.revocations.begin(&owner));
+                    self.group.epochs.push(shared.revocations.begin(&owner, which));
                 }
                 let done = writer.revoke(&owner, which, now);
                 self.answer(reply, Class::Durable, done)
@@ -278,10 +279,10 @@ impl Committer {
                 let durable = class == Class::Durable || self.durability == Durability::PowerLoss;
                 if effect == Effect::Committed {
                     self.unsynced_since.get_or_insert_with(Instant::now);
-                    self.group.sync |= durable;
                 }
                 if durable {
-                    // Even if nothing was done: "absent" rests on what this group did before, and that may not be durable yet.
+                    // Even if nothing was done: "absent" rests on what was done before, and that may not be durable yet.
+                    self.group.sync |= self.unsynced_since.is_some();
                     self.group
                         .waiting
                         .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));

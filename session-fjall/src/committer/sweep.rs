@@ -88,10 +88,10 @@ impl Writer<'_> {
     ) -> Result<usize, Failure> {
         let stored = self.reader().stored(key);
         if let Ok(Some(Stored { record, queued: at })) = &stored
-            && *at == Some(queued)
+            && at.is_none_or(|at| at == queued)
             && record.is_expired(now)
         {
-            self.take(batch, key, Some(record), *at);
+            self.take(batch, key, Some(record), Some(queued));
             return Ok(1);
         }
         batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));

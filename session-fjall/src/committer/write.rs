@@ -51,7 +51,7 @@ type Outcome<T> = std::result::Result<Done<T>, Failure>;
 impl Writer<'_> {
     pub(crate) fn create(&mut self, key: StoreKey, record: &Record, began: Epoch) -> Outcome<Created> {
         if let Some(owner) = record.owner()
-            && self.revocations.refuse(owner, began)
+            && self.revocations.refuse(owner, record.handle(), began)
         {
             return Done::nothing(Created::Revoked);
         }
@@ -115,7 +115,7 @@ impl Writer<'_> {
         }
         if let Some(owner) = record.owner()
             && stored.record.owner() != Some(owner)
-            && self.revocations.refuse(owner, began)
+            && self.revocations.refuse(owner, record.handle(), began)
         {
             return Done::nothing(Rotated::Revoked);
         }

@@ -1,0 +1,239 @@
+//! Sessions that change under a request that holds them: what it wanted still counts, and what it says is still true.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::conformance::store::Operation;
+use session_core::{
+    CleanerPolicy, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, SessionConfig, SigningKey, SigningKeys,
+};
+
+use crate::site::{Site, VISITS, set_cookie};
+
+fn plus(more: u32) -> impl Fn(Option<u32>) -> u32 + Send + Sync + 'static {
+    move |visits| visits.unwrap_or(0) + more
+}
+
+#[tokio::test]
+async fn an_update_counts_on_what_a_reload_found() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 5).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    session.update(VISITS, plus(1)).unwrap();
+    site.handle(cookie.as_deref(), async |session| session.insert(VISITS, 100).unwrap())
+        .await;
+    session.reload().await.unwrap();
+    assert_eq!(
+        session.get(VISITS).unwrap(),
+        Some(101),
+        "a read shows what a commit would store"
+    );
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, Some(101));
+}
+
+#[tokio::test]
+async fn an_update_counts_on_what_a_save_left_that_met_a_conflict() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 5).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    session.update(VISITS, plus(1)).unwrap();
+    let gate = site.faults.hold_next(Operation::Replace);
+    let saving = session.clone();
+    let save = tokio::spawn(async move { saving.save().await });
+    gate.arrived().await;
+    session.update(VISITS, plus(10)).unwrap();
+    site.handle(cookie.as_deref(), async |session| session.insert(VISITS, 100).unwrap())
+        .await;
+    gate.open();
+    save.await.unwrap().unwrap();
+    assert_eq!(session.get(VISITS).unwrap(), Some(111));
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, Some(111));
+}
+
+#[tokio::test]
+async fn a_slow_read_under_an_old_key_does_not_push_a_fresh_token_out_of_the_browser() {
+    let store = Arc::new(MemoryStore::new());
+    let [old, new] = [1, 2].map(|byte| SigningKey::from_bytes(&[byte; 32]).unwrap());
+    let before = Engine::new(store.clone(), SigningKeys::new(old.clone()));
+    let (inbound, access) = before.begin();
+    access.session([]).await.unwrap().insert(VISITS, 1).unwrap();
+    let set = set_cookie(inbound.finish(Outcome::Success).await.unwrap()).unwrap();
+    let cookie = set.split(';').next().unwrap().as_bytes();
+
+    let after = Engine::new(store, SigningKeys::new(new).and_verify(old));
+    let (slow, access) = after.begin();
+    access.session([cookie]).await.unwrap();
+    let (login, access) = after.begin();
+    access.session([cookie]).await.unwrap().login("alice").unwrap();
+    assert!(set_cookie(login.finish(Outcome::Success).await.unwrap()).is_some());
+    assert_eq!(set_cookie(slow.finish(Outcome::Success).await.unwrap()), None);
+}
+
+#[tokio::test]
+async fn a_read_whose_sighting_fails_sets_no_cookie() {
+    let sliding = Lifetime::sliding(Duration::from_secs(86_400)).unwrap();
+    let site = Site::with(SessionConfig::builder().remember_lifetime(sliding).build().unwrap());
+    let cookie = site
+        .handle(None, async |session| {
+            session.login("alice").unwrap();
+            session.remember();
+        })
+        .await;
+    site.clock.advance(Duration::from_secs(3600));
+    let (slow, _session) = site.request(cookie.as_deref()).await;
+    site.handle(cookie.as_deref(), async |session| session.renew()).await;
+    site.faults.fail_next(Operation::Touch, 1);
+    assert_eq!(set_cookie(slow.finish(Outcome::Success).await.unwrap()), None);
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_cannot_renew_any_more() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    drop(inbound);
+    session.renew();
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
+    assert_eq!(
+        site.visits(cookie.as_deref()).await,
+        Some(1),
+        "the browser's token still opens the session"
+    );
+}
+
+#[tokio::test]
+async fn a_finish_that_is_cancelled_closes_the_head() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    session.renew();
+    let gate = site.faults.hold_next(Operation::Rotate);
+    tokio::select! {
+        biased;
+        _ = inbound.finish(Outcome::Success) => panic!("the store holds it"),
+        () = gate.arrived() => {}
+    }
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_beside_a_finish_never_renews_what_the_browser_holds() {
+    let site = Site::new();
+    for _ in 0..2000 {
+        let (inbound, session) = site.request(None).await;
+        session.insert(VISITS, 1).unwrap();
+        let finishing = tokio::spawn(async move { inbound.finish(Outcome::Success).await.map(set_cookie) });
+        let saving = tokio::spawn(async move {
+            session.renew();
+            session.save().await
+        });
+        let set = finishing.await.unwrap().unwrap();
+        if saving.await.unwrap().is_ok() {
+            let cookie = set.as_deref().and_then(|set| set.split(';').next());
+            assert_eq!(
+                site.visits(cookie).await,
+                Some(1),
+                "renewed, and the browser was not told"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_during_a_login_that_is_cancelled_keeps_the_login() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| {
+            session.login("alice").unwrap();
+            let gate = site.faults.hold_next(Operation::Create);
+            let saving = session.clone();
+            let save = tokio::spawn(async move { saving.save().await });
+            gate.arrived().await;
+            session.renew();
+            save.abort();
+            assert!(save.await.unwrap_err().is_cancelled());
+        })
+        .await;
+    assert!(site.request(cookie.as_deref()).await.1.owner().is_some());
+}
+
+#[tokio::test]
+async fn a_logout_and_login_whose_second_half_fails_is_tried_again() {
+    let site = Site::new();
+    let bob = site.handle(None, async |session| session.login("bob").unwrap()).await;
+    let alice = site
+        .handle(bob.as_deref(), async |session| {
+            session.destroy();
+            session.login("alice").unwrap();
+            site.faults.fail_next(Operation::Create, 1);
+            assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        })
+        .await;
+    let owner = site.request(alice.as_deref()).await.1.owner();
+    assert_eq!(owner.map(|owner| owner.to_string()).as_deref(), Some("alice"));
+    assert!(site.request(bob.as_deref()).await.1.is_new());
+}
+
+#[tokio::test]
+async fn a_login_may_end_the_owner_s_other_sessions_in_the_same_request() {
+    let site = Site::new();
+    let elsewhere = site.handle(None, async |session| session.login("alice").unwrap()).await;
+    let visitor = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let here = site
+        .handle(visitor.as_deref(), async |session| {
+            session.login("alice").unwrap();
+            let (owner, handle) = (session.owner().unwrap(), session.handle().unwrap());
+            let ended = site.engine.sessions().unwrap().revoke_others(&owner, handle).await;
+            assert_eq!(ended.unwrap(), 1);
+        })
+        .await;
+    assert!(site.request(here.as_deref()).await.1.owner().is_some());
+    assert!(site.request(elsewhere.as_deref()).await.1.is_new());
+}
+
+#[tokio::test]
+async fn a_cleaner_s_period_has_bounds() {
+    for period in [Duration::ZERO, Duration::MAX] {
+        let config = SessionConfig::builder()
+            .cleaner(CleanerPolicy::every(period))
+            .build()
+            .unwrap();
+        let site = Site::with(config);
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert!(site.engine.cleaner_status().is_some_and(|status| status.runs == 0));
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_names_are_listed_in_no_time() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| {
+            for number in 0..8000 {
+                session.insert(&format!("c{number}"), ()).unwrap();
+            }
+        })
+        .await;
+    let (_inbound, session) = site.request(cookie.as_deref()).await;
+    let start = std::time::Instant::now();
+    assert_eq!(session.keys().len(), 8000);
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}: not linear in the number of names",
+        start.elapsed()
+    );
+}
