@@ -1,5 +1,12 @@
 //! The probe as a process of its own: what survives SIGKILL, a restart and a search of the disk.
 
+#[path = "../examples/probe/app.rs"]
+mod app;
+#[path = "../examples/probe/options.rs"]
+mod options;
+#[path = "../examples/probe/run.rs"]
+mod probe;
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -7,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use clap::Parser;
 use serde_json::Value::Null;
 use session_core::conformance::http::client::Browser;
 
@@ -17,28 +25,35 @@ struct Process {
     log: std::thread::JoinHandle<String>,
 }
 
-/// `cargo test` builds examples beside the tests.
-fn probe() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let target = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("a test lies in target/…/deps");
-    target
-        .join("examples")
-        .join(format!("probe{}", std::env::consts::EXE_SUFFIX))
+/// Runs in the child only: the probe, in this same test binary.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_serves() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else {
+        return;
+    };
+    probe::run(options::Options::parse_from(arguments.split('\n')))
+        .await
+        .expect("the probe runs until it is stopped");
 }
+
+const ARGUMENTS: &str = "SESSION_PROBE_ARGUMENTS";
 
 impl Process {
     fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(probe())
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
+        let data = data.to_str().expect("a temporary folder has a plain name");
+        let arguments = [&["probe", "--listen", "127.0.0.1:0", "--data", data], arguments]
+            .concat()
+            .join(
+                "
+",
+            );
+        let mut child = Command::new(std::env::current_exe().expect("a test has a path"))
+            .args(["--exact", "child_that_serves", "--nocapture"])
+            .env(ARGUMENTS, arguments)
             .env("RUST_LOG", "trace")
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the probe is built as an example of this crate");
+            .expect("this test runs itself");
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut log = String::new();
         let addr = loop {
@@ -47,7 +62,8 @@ impl Process {
                 out.read_line(&mut line).expect("the probe writes text") > 0,
                 "the probe ended:\n{log}"
             );
-            if let Some(addr) = line.trim().strip_prefix("listening on http://") {
+            // The test harness may have begun a line.
+            if let Some((_, addr)) = line.trim().split_once("listening on http://") {
                 break addr.parse().expect("an address");
             }
             log += &line;

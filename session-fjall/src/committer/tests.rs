@@ -64,3 +64,48 @@ async fn a_store_that_is_down_can_be_closed_and_opened() {
     drop(store);
     FjallStore::open(folder.path()).unwrap();
 }
+
+#[test]
+fn absent_is_durable_too_after_the_store_was_reopened() {
+    use super::*;
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("sessions");
+    let mut folder = Folder::claim(&path).unwrap();
+    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
+    let state = RwLock::new(State::Open(tables.clone()));
+    let shared = Arc::new(Shared {
+        path,
+        state,
+        revocations: Revocations::new(),
+    });
+    let (send, waiting) = flume::bounded(16);
+    let mut committer = Committer::new(shared, waiting, folder, tables, 1 << 20, Durability::Process);
+
+    let (reply, _created) = Reply::channel();
+    let record = sample(1).owner("alice").record();
+    send.send(Request::Create {
+        key: key(1),
+        record,
+        began: Epoch::default(),
+        reply,
+    })
+    .unwrap();
+    let _ = committer.step();
+    committer.sync();
+    let (reply, first) = Reply::channel();
+    send.send(Request::Delete { key: key(1), reply }).unwrap();
+    let (reply, _broken) = Reply::channel();
+    send.send(Request::Break { reply }).unwrap();
+    let _ = committer.step();
+    assert!(first.recv().unwrap().is_err(), "not durable, and said so");
+    let _ = committer.step();
+    assert!(committer.tables.is_some(), "it is open again");
+    let (reply, again) = Reply::channel();
+    send.send(Request::Delete { key: key(1), reply }).unwrap();
+    let _ = committer.step();
+    assert_eq!(again.recv().unwrap().unwrap(), Deleted::Absent);
+    assert!(
+        committer.unsynced_since.is_none(),
+        "the answer rests on a delete that nothing has synced"
+    );
+}
