@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod error;
+mod extract;
+mod headers;
+mod middleware;
+
+pub use error::SessionError;
+pub use extract::{OptionalSession, Session, Sessions, SignedIn};
+pub use middleware::SessionFairing;
+
+pub use session_core;
+pub use session_core::{
+    CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, Error, ErrorKind, Event, Handle, Key, Lifetime, Limits,
+    MemoryStore, Observer, OnServerError, Owner, SameSite, SessionConfig, SessionInfo, SessionPage, SigningKey,
+    SigningKeys, Store, Timestamp,
+};
+
+#[cfg(feature = "fjall")]
+pub use session_fjall::FjallStore;

@@ -1,0 +1,299 @@
+//! What each guard answers, what keeps a rocket from launching, what becomes of a failed commit; all with Rocket's local client.
+
+#![allow(clippy::unwrap_used, reason = "what a test builds upon")]
+
+use std::sync::Arc;
+
+use adapter_rocket::{
+    Engine, MemoryStore, OptionalSession, Session, SessionError, SessionFairing, Sessions, SignedIn, SigningKeys,
+};
+use rocket::config::LogLevel;
+use rocket::error::ErrorKind;
+use rocket::figment::Figment;
+use rocket::figment::providers::{Format, Toml};
+use rocket::http::{Cookie, CookieJar, Header, Status};
+use rocket::local::asynchronous::{Client, LocalResponse};
+use rocket::{Build, Config, Rocket, get, routes};
+use session_core::conformance::store::FaultyStore;
+
+#[get("/login")]
+fn login(session: Session) -> Result<(), SessionError> {
+    Ok(session.login("alice")?)
+}
+
+#[get("/logout")]
+fn logout(session: Session) {
+    session.logout();
+}
+
+#[get("/account")]
+fn account(signed_in: SignedIn) -> String {
+    signed_in.owner.to_string()
+}
+
+#[get("/greet")]
+fn greet(signed_in: SignedIn) -> String {
+    signed_in.owner.to_string()
+}
+
+#[get("/greet", rank = 2)]
+fn greet_stranger() -> &'static str {
+    "stranger"
+}
+
+#[get("/maybe")]
+fn maybe(session: OptionalSession) -> String {
+    session.0.is_some().to_string()
+}
+
+#[get("/count")]
+async fn count(signed_in: SignedIn, sessions: Sessions) -> Result<String, SessionError> {
+    Ok(sessions.count(&signed_in.owner).await?.to_string())
+}
+
+#[get("/theme")]
+fn theme(session: Session, jar: &CookieJar<'_>) -> Result<&'static str, SessionError> {
+    jar.add(("theme", "dark"));
+    session.insert("k", "v")?;
+    Ok("set")
+}
+
+#[get("/panic")]
+fn panic(session: Session) -> &'static str {
+    session.insert("k", "v").unwrap();
+    panic!("as a handler with a bug does")
+}
+
+fn quiet() -> Figment {
+    Figment::from(Config {
+        log_level: LogLevel::Off,
+        ..Config::release_default()
+    })
+}
+
+fn keys() -> SigningKeys {
+    SigningKeys::generate().unwrap()
+}
+
+fn rocket() -> Rocket<Build> {
+    rocket::custom(quiet()).mount(
+        "/",
+        routes![
+            login,
+            logout,
+            account,
+            greet,
+            greet_stranger,
+            maybe,
+            count,
+            theme,
+            panic
+        ],
+    )
+}
+
+async fn client() -> Client {
+    let sessions = SessionFairing::new(MemoryStore::new(), keys());
+    Client::tracked(rocket().attach(sessions)).await.unwrap()
+}
+
+/// A client of a rocket whose store can be made to fail.
+async fn faulty() -> (Arc<FaultyStore>, Client) {
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+    let sessions = SessionFairing::from_engine(Engine::builder(store.clone(), keys()).build());
+    (store, Client::tracked(rocket().attach(sessions)).await.unwrap())
+}
+
+async fn get<'c>(client: &'c Client, path: &'c str) -> LocalResponse<'c> {
+    client.get(path).dispatch().await
+}
+
+async fn body(client: &Client, path: &str) -> String {
+    get(client, path).await.into_string().await.unwrap()
+}
+
+#[tokio::test]
+async fn signed_in_turns_strangers_away_with_401() {
+    let client = client().await;
+    let response = get(&client, "/account").await;
+    assert_eq!(response.status(), Status::Unauthorized);
+    assert_eq!(response.headers().get_one("set-cookie"), None);
+    assert_eq!(
+        response.headers().get_one("vary"),
+        Some("Cookie"),
+        "another visitor gets another answer"
+    );
+}
+
+#[tokio::test]
+async fn signed_in_names_the_owner() {
+    let client = client().await;
+    get(&client, "/login").await;
+    assert_eq!(body(&client, "/account").await, "alice");
+}
+
+#[tokio::test]
+async fn signed_in_forwards_strangers_to_the_next_route() {
+    let client = client().await;
+    assert_eq!(body(&client, "/greet").await, "stranger");
+    get(&client, "/login").await;
+    assert_eq!(body(&client, "/greet").await, "alice");
+}
+
+#[tokio::test]
+async fn an_optional_session_is_none_for_a_new_visitor() {
+    let client = client().await;
+    assert_eq!(body(&client, "/maybe").await, "false");
+    get(&client, "/login").await;
+    assert_eq!(body(&client, "/maybe").await, "true");
+    get(&client, "/logout").await;
+    assert_eq!(body(&client, "/maybe").await, "false");
+}
+
+#[tokio::test]
+async fn no_guard_reads_a_store_that_is_down_as_no_session() {
+    let (store, client) = faulty().await;
+    get(&client, "/login").await;
+    store.go_down();
+    for path in ["/maybe", "/account", "/greet", "/count", "/theme"] {
+        let response = get(&client, path).await;
+        assert_eq!(response.status(), Status::ServiceUnavailable, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_registry_is_a_guard() {
+    let client = client().await;
+    // Another browser: what it sends in place of the first one's cookie is no token.
+    for cookie in ["", "none"] {
+        let login = client.get("/login").cookie(("__Host-session", cookie));
+        assert_eq!(login.dispatch().await.status(), Status::Ok);
+    }
+    assert_eq!(body(&client, "/count").await, "2");
+}
+
+#[tokio::test]
+async fn a_failed_commit_never_answers_success_and_sets_no_cookie() {
+    let (store, client) = faulty().await;
+    store.refuse_writes();
+    let response = get(&client, "/theme").await;
+    assert_eq!(response.status(), Status::ServiceUnavailable);
+    assert_eq!(
+        response.headers().get_one("set-cookie"),
+        None,
+        "neither ours nor the application's"
+    );
+    assert_eq!(response.headers().get_one("vary"), Some("Cookie"));
+    assert_eq!(response.into_string().await.as_deref(), Some("Service Unavailable"));
+}
+
+#[tokio::test]
+async fn the_application_s_own_cookies_stay() {
+    let client = client().await;
+    let response = get(&client, "/theme").await;
+    let mut names: Vec<_> = response.cookies().iter().map(Cookie::name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["__Host-session", "theme"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_stores_nothing() {
+    let client = client().await;
+    let response = get(&client, "/panic").await;
+    assert_eq!(response.status(), Status::InternalServerError);
+    assert_eq!(response.headers().get_one("set-cookie"), None);
+}
+
+#[tokio::test]
+async fn a_cookie_header_counts_and_the_jar_of_an_untracked_client_too() {
+    let sessions = SessionFairing::new(MemoryStore::new(), keys());
+    let client = Client::untracked(rocket().attach(sessions)).await.unwrap();
+    let cookie = get(&client, "/login")
+        .await
+        .cookies()
+        .get("__Host-session")
+        .unwrap()
+        .clone();
+    assert_eq!(get(&client, "/account").await.status(), Status::Unauthorized);
+    let header = Header::new("Cookie", format!("a=b; {}={}", cookie.name(), cookie.value()));
+    let by_header = client.get("/account").header(header).dispatch().await;
+    assert_eq!(by_header.into_string().await.as_deref(), Some("alice"));
+    let by_jar = client.get("/account").cookie(cookie).dispatch().await;
+    assert_eq!(by_jar.into_string().await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_request_that_was_cloned_has_a_session_of_its_own() {
+    let client = client().await;
+    let request = client.get("/theme");
+    for _ in 0..2 {
+        let response = request.clone().dispatch().await;
+        assert!(response.headers().get_one("set-cookie").is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_store_is_let_go_with_the_rocket() {
+    let store = Arc::new(MemoryStore::new());
+    let engine = Engine::builder(store.clone(), keys()).build();
+    let client = Client::tracked(rocket().attach(SessionFairing::from_engine(engine)))
+        .await
+        .unwrap();
+    get(&client, "/login").await;
+    drop(client.terminate().await);
+    assert_eq!(Arc::strong_count(&store), 1);
+}
+
+#[tokio::test]
+async fn a_guard_without_the_fairing_keeps_the_rocket_from_launching() {
+    for routes in [routes![login], routes![account], routes![maybe], routes![count]] {
+        let error = rocket::custom(quiet()).mount("/", routes).ignite().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::SentinelAborts(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_configuration_is_read_from_the_table_session() {
+    let file = r#"
+        [default.session]
+        cookie_name = "__Host-shop"
+        idle = 3600
+        absolute = 86400
+
+        [debug.session]
+        cookie_name = "shop"
+        danger = { insecure_cookies = true }
+    "#;
+    let figment = quiet().merge(Toml::string(file).nested()).select("debug");
+    let sessions = SessionFairing::from_figment(MemoryStore::new(), keys());
+    let client = Client::tracked(rocket().configure(figment).attach(sessions))
+        .await
+        .unwrap();
+    let response = get(&client, "/login").await;
+    let set = response.headers().get_one("set-cookie").unwrap();
+    assert!(set.starts_with("shop=") && !set.contains("Secure"), "{set}");
+    drop(response);
+    assert_eq!(body(&client, "/account").await, "alice");
+}
+
+#[tokio::test]
+async fn without_a_table_the_configuration_is_the_default() {
+    let sessions = SessionFairing::from_figment(MemoryStore::new(), keys());
+    let client = Client::tracked(rocket().attach(sessions)).await.unwrap();
+    assert!(get(&client, "/login").await.cookies().get("__Host-session").is_some());
+}
+
+#[tokio::test]
+async fn a_wrong_setting_keeps_the_rocket_from_launching() {
+    for wrong in [
+        quiet().merge(("session.idle", 0)),
+        quiet().merge(("session.idle", "soon")),
+        quiet().merge(("session.cookie_name", "a b")),
+        quiet().merge(("session.idel", 60)),
+        quiet().merge(("session", 60)),
+    ] {
+        let sessions = SessionFairing::from_figment(MemoryStore::new(), keys());
+        let error = rocket().configure(wrong).attach(sessions).ignite().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::FailedFairings(_)), "{error}");
+    }
+}
