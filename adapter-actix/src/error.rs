@@ -70,15 +70,10 @@ impl ResponseError for SessionError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.logged.call_once(|| log(&self.error));
+        self.logged.call_once(|| self.error.log());
         let status = self.status_code();
         HttpResponse::build(status)
             .content_type("text/plain; charset=utf-8")
             .body(status.canonical_reason().unwrap_or("error"))
     }
-}
-
-fn log(error: &Error) {
-    let error: &(dyn std::error::Error + 'static) = error;
-    tracing::error!(error, "session error");
 }

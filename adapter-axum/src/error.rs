@@ -58,7 +58,7 @@ impl std::error::Error for SessionError {
 
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        log(&self.0);
+        self.0.log();
         let status = status(&self.0);
         (status, status.canonical_reason().unwrap_or("error")).into_response()
     }
@@ -66,15 +66,4 @@ impl IntoResponse for SessionError {
 
 pub(crate) fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// What is the visitor's own doing, a session that ended meanwhile, is no error of the server's.
-pub(crate) fn log(error: &Error) {
-    let is_ours = error.status_code() >= 500;
-    let error: &(dyn std::error::Error + 'static) = error;
-    if is_ours {
-        tracing::error!(error, "session error");
-    } else {
-        tracing::debug!(error, "session ended during a request");
-    }
 }

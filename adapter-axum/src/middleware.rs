@@ -147,7 +147,7 @@ where
 /// The handler's response with the session's headers, or an error in its place if the commit failed.
 fn with_session<B: Default>(committed: Result<Outbound, Error>, mut response: Response<B>) -> Response<B> {
     let outbound = committed.unwrap_or_else(|failure| {
-        error::log(&failure);
+        failure.log();
         response = Response::new(B::default());
         *response.status_mut() = error::status(&failure);
         Outbound::failed()

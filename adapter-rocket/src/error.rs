@@ -60,20 +60,20 @@ impl std::error::Error for SessionError {
 
 impl<'r> Responder<'r, 'static> for SessionError {
     fn respond_to(self, _request: &'r Request<'_>) -> response::Result<'static> {
-        log(&self.0);
+        self.0.log();
         Err(status(&self.0))
     }
 }
 
 /// A guard that fails: Rocket answers with the catcher for the status.
 pub(crate) fn outcome<T>(error: Error) -> request::Outcome<T, SessionError> {
-    log(&error);
+    error.log();
     request::Outcome::Error((status(&error), error.into()))
 }
 
 /// What takes the place of a response whose commit failed. By then no catcher runs any more.
 pub(crate) fn response(error: &Error) -> Response<'static> {
-    log(error);
+    error.log();
     let status = status(error);
     let phrase = status.reason_lossy();
     Response::build()
@@ -85,9 +85,4 @@ pub(crate) fn response(error: &Error) -> Response<'static> {
 
 fn status(error: &Error) -> Status {
     Status::new(error.status_code())
-}
-
-fn log(error: &Error) {
-    let error: &(dyn std::error::Error + 'static) = error;
-    tracing::error!(error, "session error");
 }

@@ -97,6 +97,19 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Writes this error, with its causes, to the log before it becomes a response: at ERROR if the fault is ours or the store's, at
+    /// DEBUG if it is the visitor's own doing, such as a session that ended meanwhile.
+    pub fn log(&self) {
+        let error = crate::event::Chain(self);
+        if self.status_code() >= 500 {
+            tracing::error!(%error, "session error");
+        } else {
+            tracing::debug!(%error, "session ended during a request");
+        }
+    }
+}
+
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.attempted)
