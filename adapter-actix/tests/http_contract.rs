@@ -1,27 +1,11 @@
 //! Holds the actix adapter to the http half of the suite, on every store.
 
-#[path = "../examples/probe/app.rs"]
-mod app;
-mod server;
+mod spawn;
 
-use actix_web::HttpServer;
-use session_core::conformance::http::Server;
-use session_core::conformance::probe::Probe;
 use session_core::conformance::store::TestStore;
 use session_core::{MemoryStore, http_contract};
 use session_fjall::FjallStore;
-
-async fn spawn(probe: Probe) -> Server {
-    let running = server::serve(move |listener| {
-        let server = HttpServer::new(move || app::app(probe.clone())).workers(2);
-        Ok(server.disable_signals().listen(listener)?.run())
-    });
-    let running = running.await;
-    Server {
-        addr: running.addr,
-        stop: Box::new(running),
-    }
-}
+use spawn::spawn;
 
 mod on_memory {
     use super::*;
