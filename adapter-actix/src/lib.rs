@@ -1,3 +1,5 @@
+//! Server-side sessions for actix-web. Decisions live in `session-core`.
+//!
 #![doc = include_str!("../README.md")]
 
 mod error;

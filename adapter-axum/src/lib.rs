@@ -1,3 +1,5 @@
+//! Server-side sessions for axum and any tower service. Decisions live in `session-core`.
+//!
 #![doc = include_str!("../README.md")]
 
 mod error;

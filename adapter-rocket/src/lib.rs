@@ -1,3 +1,5 @@
+//! Server-side sessions for Rocket. Decisions live in `session-core`.
+//!
 #![doc = include_str!("../README.md")]
 
 mod config;

@@ -1,3 +1,5 @@
+//! Server-side web sessions: the engine, the record format and the store contract. No framework and no database live here.
+//!
 #![doc = include_str!("../README.md")]
 
 mod cleaner;
