@@ -56,7 +56,8 @@ impl Case {
 pub fn run(name: &str, world: World) {
     let case = CASES.iter().find(|case| case.name == name);
     let case = case.unwrap_or_else(|| panic!("there is no case named {name}"));
-    on_a_runtime(case.run(world));
+    // `world` outlives the runtime, and with it every server: a store is closed before its folder is removed.
+    on_a_runtime(case.run(world.clone()));
 }
 
 /// The one list of cases: the table below and the tests of every adapter are made from it.

@@ -34,6 +34,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct World {
     spawn: Arc<dyn Fn(Probe) -> BoxFuture<Server> + Send + Sync>,
     store: Arc<dyn Fn() -> BoxFuture<TestStore> + Send + Sync>,
+    /// The stores of the case, and their folders: dropped when no server can hold them any more.
+    kept: Arc<Mutex<Vec<TestStore>>>,
 }
 
 /// Idle timeout of the probe: its touch window is 36 s.
@@ -52,6 +54,7 @@ impl World {
         FF: Future<Output: Into<TestStore>> + Send + 'static,
     {
         Self {
+            kept: Arc::default(),
             spawn: Arc::new(move |probe| Box::pin(spawn(probe))),
             store: Arc::new(move || {
                 let store = store();
@@ -73,12 +76,12 @@ impl World {
     ) -> Site {
         let kept = (self.store)().await;
         let faulty = Arc::new(FaultyStore::new(kept.store()));
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
         let parts = Parts {
             counted: Arc::new(CountingStore::new(faulty.clone())),
             faults: faulty,
             clock: Arc::new(ManualClock::default()),
             world: self.clone(),
-            _kept: kept,
         };
         Site::start(Arc::new(parts), keys, change).await
     }
@@ -90,7 +93,6 @@ struct Parts {
     counted: Arc<CountingStore>,
     clock: Arc<ManualClock>,
     world: World,
-    _kept: TestStore,
 }
 
 /// A running probe.
