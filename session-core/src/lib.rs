@@ -19,7 +19,7 @@ mod registry;
 mod session;
 mod store;
 
-/// Turns the async methods of an `impl` of [`Store`] or [`OwnerIndex`] into what `dyn` can call.
+/// Turns the async methods of an `impl` of [`Store`], [`OwnerIndex`] or [`Inventory`] into what `dyn` can call.
 pub use async_trait::async_trait;
 pub use cleaner::{CleanerPolicy, CleanerStatus};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -35,6 +35,6 @@ pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredVa
 pub use registry::{SessionInfo, SessionPage, Sessions};
 pub use session::Session;
 pub use store::{
-    Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, OwnedPage, OwnerIndex, Page, Replaced, Revocations, Revoke,
-    Rotated, Rotation, Store, Swept, Touched,
+    Backlog, Created, Cursor, Deleted, Epoch, Inventory, InventoryCursor, InventoryPage, MemoryStore, OwnedPage,
+    OwnerIndex, Page, Replaced, Revocations, Revoke, Rotated, Rotation, Store, Swept, Touched,
 };

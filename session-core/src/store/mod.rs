@@ -1,6 +1,7 @@
 //! The store contract: what keeps records. Implement [`Store`], and [`OwnerIndex`] if the engine can find a user's sessions;
 //! then hold the store to `store_contract!` (feature `conformance`). `docs/writing-a-store.md` walks through it.
 
+mod inventory;
 mod memory;
 mod revocations;
 mod shared;
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 
+pub use inventory::{Inventory, InventoryCursor, InventoryPage};
 pub use memory::MemoryStore;
 pub use revocations::Revocations;
 
@@ -69,6 +71,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How to find the sessions of an owner; `None` if this store cannot.
     fn owner_index(&self) -> Option<&dyn OwnerIndex>;
+
+    /// How to walk over everything; `None`, the default, if this store cannot. No request needs it: it is for operators.
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        None
+    }
 }
 
 /// Finds and ends the sessions of an owner (P12).
