@@ -9,6 +9,7 @@
 //! | `durability` | [`Durability`]                                                          |
 //! | `committer`  | the thread that owns all writes; what each of them does; the sweep      |
 //! | `read`       | what is read                                                            |
+//! | `inventory`  | everything that is stored, in order                                     |
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
 //! | `layout`     | bytes of keys and values                                                |
 //! | `journal`    | notices when the engine drops the end of its journal                    |
@@ -21,6 +22,7 @@ mod database;
 mod durability;
 mod failure;
 mod folder;
+mod inventory;
 mod journal;
 mod layout;
 mod read;

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use flume::Sender;
 use session_core::{
-    Backlog, Created, Deleted, Epoch, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result, Revision, Revoke,
-    Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
+    Backlog, Created, Deleted, Epoch, Inventory, InventoryPage, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced,
+    Result, Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
 };
 
 use crate::builder::FjallStoreBuilder;
@@ -105,10 +105,10 @@ impl FjallStore {
         self.read(|reader| reader.verify())
     }
 
-    /// Ends every session that is stored when it is called, durably: everybody is signed out.
+    /// Ends every session that is stored when it is called, durably: everybody is signed out. Answers how many records it removed.
     ///
-    /// Behaviour: works in chunks, so that other requests get in between; about 20 µs a session. A session that begins meanwhile may
-    /// stay. If the process ends half way, the rest is still there, whole.
+    /// Behaviour: as [`Inventory::clear`]. Works in chunks, so that other requests get in between; about 20 µs a session. If the process
+    /// ends half way, the rest is still there, whole.
     ///
     /// # Errors
     ///
@@ -117,13 +117,22 @@ impl FjallStore {
     /// # Cancellation
     ///
     /// Stops after the present chunk.
-    pub async fn clear(&self) -> Result<()> {
-        let mut from = StoreKey::from_bytes([0; StoreKey::LEN]);
+    pub async fn clear(&self) -> Result<u64> {
+        let caller = Arc::new(());
+        let mut from = None;
+        let mut total = 0;
         loop {
-            let Cleared { next } = self.ask(|reply| Request::Clear { from, reply }).await?;
+            let waiting = Arc::downgrade(&caller);
+            let cleared = self.ask(|reply| Request::Clear {
+                from,
+                caller: waiting,
+                reply,
+            });
+            let Cleared { removed, next } = cleared.await?;
+            total += removed;
             match next {
-                Some(next) => from = next,
-                None => return Ok(()),
+                Some(next) => from = Some(next),
+                None => return Ok(total),
             }
         }
     }
@@ -165,7 +174,7 @@ impl FjallStore {
         Folder::lock(path)?.remove()
     }
 
-    fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
         let Shared { path, state, .. } = &*self.inner.shared;
         match &*state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Open(tables) => read(Reader { tables, path }),
@@ -246,6 +255,21 @@ impl Store for FjallStore {
 
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inventory for FjallStore {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.read(|reader| reader.page(after, limit))
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        FjallStore::clear(self).await
     }
 }
 

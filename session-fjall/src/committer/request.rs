@@ -1,5 +1,7 @@
 //! What the committer is asked to do, and how it answers. A caller that went away is not an error: what was done stays done.
 
+use std::sync::Weak;
+
 use session_core::{
     Created, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey, Timestamp,
     Touched,
@@ -50,7 +52,10 @@ pub(crate) enum Request {
     },
     /// One chunk of a clearing.
     Clear {
-        from: StoreKey,
+        /// `None` in the first one.
+        from: Option<StoreKey>,
+        /// Dead when nobody waits for the clearing any more.
+        caller: Weak<()>,
         reply: Reply<Cleared>,
     },
     /// Everything that came before is done; let go of the folder.
