@@ -189,20 +189,30 @@ pub(in super::super) async fn sessions_that_begin_after_a_clearing_stay(store: T
     );
 }
 
+/// Tasks that renew sessions beside a clearing: enough for one to get in between any two batches.
+const RENEWING: u64 = 32;
+
 pub(in super::super) async fn no_session_outlives_a_clearing_by_being_renewed(store: TestStore) {
     let now = sample::now();
     let stored = put_many(&store, 0..300).await;
     let cleared = Arc::new(AtomicBool::new(false));
-    race((0..3_u64).map(|task| {
+    race((0..=RENEWING).map(|task| {
         let (store, cleared) = (store.clone(), Arc::clone(&cleared));
-        let mut sessions: Vec<_> = stored.iter().skip(task as usize % 2).step_by(2).cloned().collect();
+        // The last ones first: a clearing is likely to begin with the others.
+        let mut sessions: Vec<_> = stored
+            .iter()
+            .rev()
+            .skip(task as usize % RENEWING as usize)
+            .step_by(RENEWING as usize)
+            .cloned()
+            .collect();
         async move {
             if task == 0 {
                 store.clear().await;
                 cleared.store(true, Ordering::SeqCst);
                 return;
             }
-            // Renews its half of the sessions round after round, under keys before and behind the old ones.
+            // Renews its part of the sessions round after round, under keys before and behind the old ones.
             let mut number = 1_000_000 * task;
             while !sessions.is_empty() {
                 let last_round = cleared.load(Ordering::SeqCst);
