@@ -149,14 +149,13 @@ impl Writer<'_> {
                 removed += 1;
             }
         }
-        if next.is_none() {
-            self.remove_leftovers(&mut batch)?;
+        let mut effect = Effect::Nothing;
+        if !batch.is_empty() {
+            effect = self.commit(batch, ())?.effect;
         }
-        let effect = if batch.is_empty() {
-            Effect::Nothing
-        } else {
-            self.commit(batch, ())?.effect
-        };
+        if next.is_none() && self.remove_leftovers()? == Effect::Committed {
+            effect = Effect::Committed;
+        }
         self.clearings
             .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
         if let Some(done) = next {
@@ -182,9 +181,11 @@ impl Writer<'_> {
         self.commit(batch, Rotated::Gone)
     }
 
-    /// Adds the removal of index entries that lead nowhere, which damaged records may have left.
-    fn remove_leftovers(&self, batch: &mut fjall::OwnedWriteBatch) -> Result<(), Failure> {
+    /// Removes index entries that lead nowhere, which damaged records may have left.
+    fn remove_leftovers(&self) -> Result<Effect, Failure> {
         let failed = |error| failure::reading(self.path, error);
+        let mut effect = Effect::Nothing;
+        let mut batch = self.tables.batch();
         for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
             for entry in keyspace.iter() {
                 let (bytes, value) = entry.into_inner().map_err(failed)?;
@@ -202,9 +203,17 @@ impl Writer<'_> {
                 if !leads_somewhere {
                     batch.remove(keyspace, bytes);
                 }
+                if batch.len() == CHUNK {
+                    effect = self
+                        .commit(std::mem::replace(&mut batch, self.tables.batch()), ())?
+                        .effect;
+                }
             }
         }
-        Ok(())
+        if !batch.is_empty() {
+            effect = self.commit(batch, ())?.effect;
+        }
+        Ok(effect)
     }
 }
 
