@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
             (Some(key), None) | (None, Some(key)) => key,
             (Some(record), Some(seen)) => record.min(seen),
         };
-        let mut take = |side: &mut Peekable<Side>| -> Result<Option<UserValue>> {
+        let take = |side: &mut Peekable<Side>| -> Result<Option<UserValue>> {
             let Some(entry) = side.next_if(|entry| entry.as_ref().map_or(true, |(key, _)| *key == next)) else {
                 return Ok(None);
             };

@@ -91,18 +91,7 @@ impl FjallStore {
     ///
     /// As [`Store::load`].
     pub fn count(&self) -> Result<u64> {
-        self.read(|reader| reader.count())
-    }
-
-    /// Reads everything and checks that records and indexes agree; answers how many sessions there are.
-    ///
-    /// For operators, after a disk has failed. Blocks: about ten seconds for a million sessions.
-    ///
-    /// # Errors
-    ///
-    /// [`Corrupt`](session_core::ErrorKind::Corrupt), saying what disagrees.
-    pub fn verify(&self) -> Result<u64> {
-        self.read(|reader| reader.verify())
+        self.walk(|reader| reader.count())
     }
 
     /// Ends every session that is stored when it is called, durably: everybody is signed out. Answers how many records it removed.
@@ -174,6 +163,13 @@ impl FjallStore {
         Folder::lock(path)?.remove()
     }
 
+    /// For what takes seconds: as [`read`](Self::read), but a failed store need not wait for it with anything but its reopening.
+    pub(crate) fn walk<T>(&self, walk: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
+        let path = self.path();
+        let tables = self.read(|reader| Ok(reader.tables.clone()))?;
+        walk(Reader { tables: &tables, path })
+    }
+
     pub(crate) fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
         let Shared { path, state, .. } = &*self.inner.shared;
         match &*state.read().unwrap_or_else(PoisonError::into_inner) {
@@ -194,6 +190,15 @@ impl FjallStore {
             Ok(answer) => answer,
             Err(_) => Err(failure::write_failed(path)),
         }
+    }
+
+    /// The same as [`ask`](Self::ask) where blocking is allowed.
+    pub(crate) fn ask_blocking<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+        let path = self.path();
+        let requests = self.inner.requests.as_ref().ok_or_else(|| failure::closed(path))?;
+        let (reply, answer) = Reply::channel();
+        requests.send(request(reply)).map_err(|_| failure::closed(path))?;
+        answer.recv().unwrap_or_else(|_| Err(failure::write_failed(path)))
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
+mod mend;
 mod request;
 mod sweep;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::failure::{self, Failure};
 use crate::folder::Folder;
 use crate::layout::DEADLINE_KEY;
 
+pub(crate) use mend::Mend;
 pub(crate) use request::{Reply, Request};
 use sweep::Clearing;
 pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
@@ -251,6 +253,10 @@ impl Committer {
                     self.group.epochs.push(shared.revocations.begin_all());
                 }
                 let done = writer.clear(from, caller);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Mend { what, reply } => {
+                let done = writer.mend(what);
                 self.answer(reply, Class::Durable, done)
             }
             Request::Close { reply } => {

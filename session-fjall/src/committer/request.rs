@@ -7,6 +7,7 @@ use session_core::{
     Touched,
 };
 
+use super::mend::Mend;
 use super::sweep::{Cleared, Reaped};
 
 /// A write, with where to send its answer.
@@ -58,6 +59,11 @@ pub(crate) enum Request {
         caller: Weak<()>,
         reply: Reply<Cleared>,
     },
+    /// What an examination found.
+    Mend {
+        what: Vec<Mend>,
+        reply: Reply<u64>,
+    },
     /// Everything that came before is done; let go of the folder.
     Close {
         reply: Reply<()>,
@@ -102,6 +108,7 @@ impl Request {
             Self::Revoke { reply, .. } => reply.send(Err(error)),
             Self::Reap { reply, .. } => reply.send(Err(error)),
             Self::Clear { reply, .. } => reply.send(Err(error)),
+            Self::Mend { reply, .. } => reply.send(Err(error)),
             Self::Close { reply } => reply.send(Err(error)),
             #[cfg(test)]
             Self::Break { reply } | Self::Panic { reply } => reply.send(Err(error)),
