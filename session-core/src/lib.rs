@@ -19,7 +19,7 @@ mod registry;
 mod session;
 mod store;
 
-/// Turns the async methods of an `impl` of [`Store`] or [`OwnerIndex`] into what `dyn` can call.
+/// Turns the async methods of an `impl` of [`Store`], [`OwnerIndex`] or [`Inventory`] into what `dyn` can call.
 pub use async_trait::async_trait;
 pub use cleaner::{CleanerPolicy, CleanerStatus};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -35,6 +35,7 @@ pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredVa
 pub use registry::{SessionInfo, SessionPage, Sessions};
 pub use session::Session;
 pub use store::{
-    Admission, Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, Owned, OwnedPage, OwnerIndex, OwnerLimit, Page,
-    Replaced, Revocations, Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, InventoryCursor, InventoryPage, MemoryStore, Owned,
+    OwnedPage, OwnerIndex, OwnerLimit, Page, Replaced, Revocations, Revoke, Room, Rotated, Rotation, Store, Swept,
+    Touched,
 };

@@ -2,6 +2,8 @@
 //!
 //! Lock order: revocation turn, owner stripe, shards by ascending number. A shard is never held while an owner stripe is locked.
 
+mod inventory;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -10,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Admission, Backlog, Created, Cursor, Deleted, Epoch, Owned, OwnedPage, OwnerIndex, Page, Replaced, Revocations,
-    Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, Owned, OwnedPage, OwnerIndex, Page, Replaced,
+    Revocations, Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -34,12 +36,13 @@ pub struct MemoryStore {
     turn: Mutex<()>,
 }
 
-/// A key is a hash, so its first byte picks a shard evenly.
+/// A key is a hash, so its first byte picks a shard evenly; its upper bits do, so that shards are in the order of keys.
 const SHARDS: usize = 64;
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<StoreKey, Entry>,
+    /// In the order of keys, for the inventory.
+    entries: BTreeMap<StoreKey, Entry>,
     /// One for every entry: `(entry.queued, key)`.
     deadlines: BTreeSet<(Timestamp, StoreKey)>,
 }
@@ -420,6 +423,10 @@ impl Store for MemoryStore {
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         Some(self)
     }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -450,7 +457,7 @@ fn place(record: &Record) -> Place {
 }
 
 fn shard_of(key: StoreKey) -> usize {
-    usize::from(key.as_bytes()[0]) % SHARDS
+    usize::from(key.as_bytes()[0]) * SHARDS / 256
 }
 
 /// No code under a lock of this store panics, so a poisoned lock still guards sound data.

@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Admission, Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept,
-    Touched,
+    Admission, Created, Deleted, Epoch, Inventory, InventoryPage, OwnedPage, OwnerIndex, Page, Replaced, Revoke,
+    Rotated, Rotation, Store, Swept, Touched,
 };
 
 /// A store that fails on demand, for tests of what stands in front of it (P13) and for scripted races.
@@ -90,7 +90,7 @@ impl FaultyStore {
         self.turn(Condition::Down);
     }
 
-    /// Every call but `load` and `list` fails until [`recover`](Self::recover): a disk that is full.
+    /// Every call but `load`, `list` and `inventory` fails until [`recover`](Self::recover): a disk that is full.
     pub fn refuse_writes(&self) {
         self.turn(Condition::ReadOnly);
     }
@@ -108,7 +108,7 @@ impl FaultyStore {
     fn refuses(&self, operation: Operation) -> bool {
         match *self.condition.lock().unwrap_or_else(PoisonError::into_inner) {
             Condition::Up => false,
-            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List),
+            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List | Operation::Inventory),
             Condition::Down => true,
         }
     }
@@ -138,6 +138,13 @@ impl FaultyStore {
         self.inner
             .owner_index()
             .expect("a store that has shown an owner index keeps it")
+    }
+
+    /// The same for the inventory.
+    fn whole(&self) -> &dyn Inventory {
+        self.inner
+            .inventory()
+            .expect("a store that has shown an inventory keeps it")
     }
 }
 
@@ -216,6 +223,10 @@ impl Store for FaultyStore {
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         self.inner.owner_index().map(|_| self as &dyn OwnerIndex)
     }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        self.inner.inventory().map(|_| self as &dyn Inventory)
+    }
 }
 
 #[async_trait]
@@ -231,6 +242,18 @@ impl OwnerIndex for FaultyStore {
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
         self.disturb(Operation::Revoke, self.index().revoke(owner, which, now))
             .await
+    }
+}
+
+#[async_trait]
+impl Inventory for FaultyStore {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.disturb(Operation::Inventory, self.whole().page(after, limit))
+            .await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.disturb(Operation::Clear, self.whole().clear()).await
     }
 }
 
