@@ -59,6 +59,10 @@ pub enum ErrorKind {
     Unsupported,
     /// The middleware is not installed on this route.
     NotInstalled,
+    /// A request carries no token that proves it to come from a page of this session.
+    Csrf,
+    /// A form has another content type than the one that can be read.
+    ContentType,
 }
 
 impl Error {
@@ -86,12 +90,15 @@ impl Error {
     /// The HTTP status code that an adapter answers with unless the application decides otherwise.
     ///
     /// A store that is down is 503, never "no session" (P13). A session that ended under a request is 409, so that a client may
-    /// try again; a login that a revocation overtook is 401. Everything else is a fault of ours or of the application: 500.
+    /// try again; a login that a revocation overtook is 401. A request that may be forged is 403, a form of a foreign content type 415.
+    /// Everything else is a fault of ours or of the application: 500.
     pub fn status_code(&self) -> u16 {
         match self.kind() {
             ErrorKind::Unavailable | ErrorKind::Conflict => 503,
             ErrorKind::Gone => 409,
             ErrorKind::Revoked => 401,
+            ErrorKind::Csrf => 403,
+            ErrorKind::ContentType => 415,
             _ => 500,
         }
     }
@@ -99,13 +106,13 @@ impl Error {
 
 impl Error {
     /// Writes this error, with its causes, to the log before it becomes a response: at ERROR if the fault is ours or the store's, at
-    /// DEBUG if it is the visitor's own doing, such as a session that ended meanwhile.
+    /// DEBUG if it is the visitor's own doing, such as a session that ended meanwhile or a forged request.
     pub fn log(&self) {
         let error = crate::event::Chain(self);
         if self.status_code() >= 500 {
             tracing::error!(%error, "session error");
         } else {
-            tracing::debug!(%error, "session ended during a request");
+            tracing::debug!(%error, "session request refused");
         }
     }
 }

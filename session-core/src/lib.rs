@@ -8,6 +8,7 @@ mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cookie;
+mod csrf;
 mod engine;
 mod error;
 mod event;
@@ -25,15 +26,16 @@ pub use cleaner::{CleanerPolicy, CleanerStatus};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{OnServerError, SessionConfig, SessionConfigBuilder, danger};
 pub use cookie::{SameSite, SigningKey, SigningKeys};
+pub use csrf::{CSRF_FIELD, CSRF_HEADER, CsrfToken};
 pub use engine::{Access, Engine, EngineBuilder, Inbound, Outbound, Outcome, ResponseHeaders};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Observer};
 pub use id::{Handle, Owner, SessionId, StoreKey};
-pub use key::{AsKey, Key, KeyName};
+pub use key::{AsKey, Key, KeyName, RESERVED_PREFIX};
 pub use lifetime::Lifetime;
 pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredValue, Values};
 pub use registry::{SessionInfo, SessionPage, Sessions};
-pub use session::Session;
+pub use session::{FromSession, Session, SessionValue, Value};
 pub use store::{
     Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, OwnedPage, OwnerIndex, Page, Replaced, Revocations, Revoke,
     Rotated, Rotation, Store, Swept, Touched,
