@@ -4,6 +4,7 @@
 
 mod cleaner;
 mod csrf;
+mod flash;
 mod overtaken;
 mod session;
 mod site;
