@@ -89,6 +89,11 @@ impl State {
         self.base.live()?.record.values().get(name)
     }
 
+    /// Whether this request has changes for a name that are not stored yet.
+    pub(crate) fn is_changed(&self, name: &str) -> bool {
+        self.layers().any(|layer| !matches!(layer.lookup(name), Lookup::Below))
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if let Some(live) = self.base.live() {

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
 mod cleaner;
+mod csrf;
+mod flash;
 mod overtaken;
 mod session;
 mod site;
+mod values;
