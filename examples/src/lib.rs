@@ -4,31 +4,34 @@
 //! What is here knows no web framework. The binaries in `src/bin` add the routes, so comparing them compares frameworks:
 //!
 //! ```text
-//! bin/axum      routes and handlers, a few lines each
+//! bin/axum, bin/actix, bin/rocket     routes and handlers, a few lines each
 //!   ├─ options  the command line; opens store, keys and engine
-//!   ├─ shop     what a visitor does, on a `&Session`      catalogue, forms, label, failure
+//!   ├─ server   what is printed; when to stop
+//!   ├─ shop     what a visitor does, on a `&Session`      catalogue, forms, note, label, failure
+//!   ├─ live     what goes over the cart's WebSocket, on a `Session` that outlives its response
 //!   ├─ facts    what is known of a session
-//!   └─ pages    data in, HTML out                          moment: times in human words
+//!   └─ pages    data in, HTML out                          assets: files from memory; moment: times in human words
 //! ```
 //!
 //! It leaves out what an application needs besides sessions: passwords, and CSRF tokens. `SameSite=Lax` keeps other sites from
 //! posting these forms in a visitor's name; an application with subdomains it does not trust needs tokens too.
 
+pub mod assets;
 pub mod catalogue;
 pub mod facts;
 pub mod failure;
 pub mod forms;
 pub mod label;
+pub mod live;
 pub mod moment;
+pub mod note;
 pub mod options;
 pub mod pages;
+pub mod server;
 pub mod shop;
 
 pub use failure::Failure;
 pub use options::Options;
-
-/// The one style sheet, served from memory.
-pub const STYLE: &str = include_str!("style.css");
 
 /// Compiles the snippets of the documents that no published crate carries.
 #[cfg(doctest)]
