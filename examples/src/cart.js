@@ -39,9 +39,9 @@ function hear(reply) {
   } else if (reply.refused) {
     sent = null;
     say(`Not saved. ${reply.refused}`);
-  } else if (reply.items !== items) {
+  } else if (reply.saved && reply.items !== items) {
     say("Saved. Your cart changed in another tab:", "reload");
-  } else {
+  } else if (reply.saved) {
     say("Saved.");
   }
 }

@@ -11,7 +11,7 @@ use session_core::{ErrorKind, Result, Session};
 
 use crate::failure::Failure;
 use crate::note::Note;
-use crate::shop;
+use crate::{server, shop};
 
 /// The most bytes of a message, and of a frame. A note of [`Note::LONGEST`] characters takes up to four bytes each; what is a little
 /// longer is refused in words, what is longer than this ends the socket.
@@ -50,6 +50,8 @@ pub enum Reply {
     Stranger,
     /// The session has ended, and nothing brings it back: `{"ended": true}`, and the socket closes.
     Ended,
+    /// The server stops: `{"closing": true}`, and the socket closes, as it would keep the server waiting. The page opens another.
+    Closing,
 }
 
 impl Live {
@@ -95,15 +97,23 @@ impl Live {
         Ok(shop::cart(&self.session)?.items())
     }
 
-    /// Waits until there is something to say without being asked. May be dropped and called again at any time.
+    /// Waits until there is something to say without being asked; that is the last thing then.
     pub async fn watch(&self) -> Reply {
         if self.visitor == Visitor::Stranger {
             return Reply::Stranger;
         }
+        tokio::select! {
+            () = self.ended() => Reply::Ended,
+            () = server::stopped() => Reply::Closing,
+        }
+    }
+
+    /// Returns when the session has ended: signed out or renewed by another tab, revoked, or expired.
+    async fn ended(&self) {
         loop {
             match self.session.is_live().await {
                 Ok(true) => {}
-                Ok(false) => return Reply::Ended,
+                Ok(false) => return,
                 // A store that is down ends no session.
                 Err(error) => tracing::warn!(%error, "asking whether a socket's session has ended"),
             }
@@ -120,13 +130,14 @@ impl Reply {
             Self::Refused(reason) => json!({ "refused": reason }),
             Self::Stranger => json!({ "refused": "There is no cart yet: put something into it first." }),
             Self::Ended => json!({ "ended": true }),
+            Self::Closing => json!({ "closing": true }),
         };
         message.to_string()
     }
 
     /// Whether the socket closes after this.
     pub fn is_last(&self) -> bool {
-        matches!(self, Self::Stranger | Self::Ended)
+        matches!(self, Self::Stranger | Self::Ended | Self::Closing)
     }
 }
 

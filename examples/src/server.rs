@@ -16,6 +16,11 @@ pub fn cannot_listen(address: SocketAddr) -> String {
     format!("listening on {address}: choose another address with --listen")
 }
 
+/// Says that requests were cut off.
+pub fn out_of_time() {
+    eprintln!("some requests were not done in {} s", GRACE.as_secs());
+}
+
 /// Says where the shop is.
 pub fn announce(address: SocketAddr) {
     println!("Keepsake is open at http://{address}");

@@ -1,6 +1,7 @@
 //! Keepsake on actix-web: `cargo run -p examples --bin actix`. The routes, and handlers that hand over to the shop.
 
 use std::fmt;
+use std::pin::pin;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -132,9 +133,11 @@ async fn open_live(session: Session, request: HttpRequest, body: web::Payload) -
 }
 
 async fn converse(mut answers: actix_ws::Session, mut messages: actix_ws::AggregatedMessageStream, live: Live) {
+    let mut watch = pin!(live.watch());
     loop {
         let reply = tokio::select! {
-            reply = live.watch() => reply,
+            biased; // so that it watches from the start
+            reply = &mut watch => reply,
             message = messages.recv() => match message {
                 Some(Ok(AggregatedMessage::Text(note))) => live.hear(&note).await,
                 Some(Ok(AggregatedMessage::Ping(bytes))) if answers.pong(&bytes).await.is_ok() => continue,

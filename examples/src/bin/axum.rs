@@ -1,5 +1,7 @@
 //! Keepsake on axum: `cargo run -p examples --bin axum`. The routes, and handlers that hand over to the shop.
 
+use std::pin::pin;
+
 use adapter_axum::{Engine, Session, SessionLayer};
 use anyhow::Context;
 use axum::Router;
@@ -32,13 +34,13 @@ async fn main() -> anyhow::Result<()> {
     let serving = axum::serve(listener, app(engine)).with_graceful_shutdown(server::stopped());
     tokio::select! {
         served = serving => served?,
-        () = out_of_time() => eprintln!("some requests were not done in {} s", GRACE.as_secs()),
+        () = grace_is_over() => server::out_of_time(),
     }
     Ok(server::close(&store).await?)
 }
 
 /// axum waits for requests that are under way, but knows no limit.
-async fn out_of_time() {
+async fn grace_is_over() {
     server::stopped().await;
     tokio::time::sleep(GRACE).await;
 }
@@ -123,9 +125,11 @@ async fn open_live(upgrade: WebSocketUpgrade, session: Session, headers: HeaderM
 }
 
 async fn converse(mut socket: WebSocket, live: Live) {
+    let mut watch = pin!(live.watch());
     loop {
         let reply = tokio::select! {
-            reply = live.watch() => reply,
+            biased; // so that it watches from the start
+            reply = &mut watch => reply,
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(note))) => live.hear(&note).await,
                 // axum answers pings by itself.

@@ -1,6 +1,7 @@
 //! Keepsake on Rocket: `cargo run -p examples --bin rocket`. The routes, and handlers that hand over to the shop.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use adapter_rocket::{Engine, Session, SessionFairing};
 use anyhow::Context;
@@ -14,6 +15,7 @@ use futures_util::{SinkExt, StreamExt};
 use maud::Markup;
 use rocket::config::Shutdown;
 use rocket::data::Limits;
+use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
 use rocket::form::{Form, FromForm};
 use rocket::http::{ContentType, Header, Status};
@@ -34,8 +36,11 @@ async fn main() -> anyhow::Result<()> {
             server::announce(SocketAddr::new(config.address, config.port));
         })
     });
-    let served = app(options.listen, engine).attach(announce).launch().await;
-    served.with_context(|| server::cannot_listen(options.listen))?;
+    match app(options.listen, engine).attach(announce).launch().await {
+        Ok(_stopped) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::Shutdown(..)) => server::out_of_time(),
+        Err(error) => return Err(error).context(server::cannot_listen(options.listen)),
+    }
     Ok(server::close(&store).await?)
 }
 
@@ -148,9 +153,11 @@ fn open_live(upgrade: WebSocket, _origin: OwnOrigin, session: Session) -> Channe
 }
 
 async fn converse(mut socket: DuplexStream, live: Live) -> rocket_ws::result::Result<()> {
+    let mut watch = pin!(live.watch());
     loop {
         let reply = tokio::select! {
-            reply = live.watch() => reply,
+            biased; // so that it watches from the start
+            reply = &mut watch => reply,
             message = socket.next() => match message {
                 Some(Ok(Message::Text(note))) => live.hear(&note).await,
                 // Answered already: tungstenite does that.

@@ -31,6 +31,7 @@ macro_rules! scenarios {
             a_page_that_does_not_exist_is_explained
             a_method_that_no_form_uses_is_explained
             a_form_that_cannot_be_read_is_explained
+            a_form_that_is_too_large_is_explained
             the_style_sheet_may_be_cached
             a_gift_note_needs_no_script
             a_gift_note_that_does_not_fit_is_asked_for_again
@@ -203,6 +204,12 @@ pub(crate) fn a_form_that_cannot_be_read_is_explained(shop: Shop) {
     page.shows("We could not read that");
 }
 
+pub(crate) fn a_form_that_is_too_large_is_explained(shop: Shop) {
+    let page = shop.visitor().post("/cart/note", &[("note", &"a".repeat(17 * 1024))]);
+    assert_eq!(page.status, 413);
+    page.shows("We could not read that");
+}
+
 /// Rocket answers 404, as its routes are of one method each.
 pub(crate) fn a_method_that_no_form_uses_is_explained(shop: Shop) {
     let page = shop.visitor().get("/cart/add");
@@ -226,6 +233,8 @@ pub(crate) fn a_gift_note_needs_no_script(shop: Shop) {
     let mut browser = customer(&shop);
     let cart = browser.submit("/cart/note", &[("note", "For Ada & Grace")]);
     cart.shows(">For Ada &amp; Grace</textarea>");
+    let longest = "🎁".repeat(500);
+    browser.submit("/cart/note", &[("note", &longest)]).shows(&longest);
     browser.submit("/cart/note", &[("note", "")]).lacks("Grace");
 }
 
@@ -331,6 +340,7 @@ pub(crate) fn an_open_socket_does_not_keep_the_shop_open(shop: Shop) {
     let mut socket = browser.socket();
     socket.types("For Ada");
     let shop = shop.restart();
+    assert_eq!(socket.hears(), r#"{"closing":true}"#);
     socket.is_closed();
     browser.moves_to(&shop);
     browser.get("/cart").shows("For Ada");
