@@ -3,7 +3,11 @@
 use serde::Deserialize;
 use session_core::Owner;
 
+use crate::note::{Note, NoteTooLong};
 use crate::shop::Stay;
+
+/// The most bytes of a form. The largest is a gift note: 500 characters of up to 12 bytes each, as `%F0%9F%8E%81`.
+pub const LIMIT: usize = 16 * 1024;
 
 /// One product: to add or to remove.
 #[derive(Debug, Deserialize)]
@@ -19,6 +23,24 @@ pub struct Quantity {
     pub product: String,
     /// How many; none removes it from the cart.
     pub quantity: u32,
+}
+
+/// What to write on the card of a gift.
+#[derive(Debug, Deserialize)]
+pub struct Gift {
+    /// The note as typed.
+    pub note: String,
+}
+
+impl Gift {
+    /// What goes on the card.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit.
+    pub fn note(&self) -> Result<Note, NoteTooLong> {
+        Note::new(&self.note)
+    }
 }
 
 /// Who signs in.
