@@ -37,6 +37,11 @@ pub enum Event<'a> {
         /// How many.
         sessions: u64,
     },
+    /// Every session was ended.
+    Cleared {
+        /// How many records were removed, expired ones included.
+        sessions: u64,
+    },
     /// The cleaner removed sessions that had expired.
     Expired {
         /// How many.
@@ -72,6 +77,7 @@ pub(crate) fn log(event: Event<'_>) {
         Event::Renewed { handle } => tracing::debug!(%handle, "session renewed"),
         Event::Destroyed { handle } => tracing::info!(%handle, "session destroyed"),
         Event::Revoked { sessions, .. } => tracing::info!(sessions, "sessions revoked"),
+        Event::Cleared { sessions } => tracing::info!(sessions, "all sessions ended"),
         Event::Expired { sessions } => tracing::debug!(sessions, "expired sessions removed"),
         // A flood of forged tokens must not become a flood of log lines at the usual level.
         Event::TokenRejected => tracing::debug!("session token rejected"),

@@ -32,7 +32,7 @@ pub use id::{Handle, Owner, SessionId, StoreKey};
 pub use key::{AsKey, Key, KeyName};
 pub use lifetime::Lifetime;
 pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredValue, Values};
-pub use registry::{SessionInfo, SessionPage, Sessions};
+pub use registry::{EveryonePage, OwnedSession, SessionInfo, SessionPage, SessionStats, Sessions};
 pub use session::Session;
 pub use store::{
     Backlog, Created, Cursor, Deleted, Epoch, Inventory, InventoryCursor, InventoryPage, MemoryStore, OwnedPage,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
 mod cleaner;
+mod everyone;
 mod overtaken;
 mod session;
 mod site;
