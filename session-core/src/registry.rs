@@ -1,4 +1,7 @@
-//! [`Sessions`]: lists and ends the sessions of owners (P12), on the store's owner index.
+//! [`Sessions`]: lists and ends the sessions of owners (P12), on the store's owner index. Those of everybody are
+//! [`everyone`]'s.
+
+mod everyone;
 
 use crate::clock::Timestamp;
 use crate::engine::{Engine, unsupported};
@@ -7,6 +10,8 @@ use crate::event::Event;
 use crate::id::{Handle, Owner};
 use crate::record::{Persistence, Record};
 use crate::store::{Cursor, OwnerIndex, Page, Revoke};
+
+pub use everyone::{EveryonePage, OwnedSession, SessionStats};
 
 /// The sessions of all owners, to list and to end.
 ///

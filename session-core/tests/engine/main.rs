@@ -4,6 +4,7 @@
 
 mod cleaner;
 mod csrf;
+mod everyone;
 mod flash;
 mod overtaken;
 mod session;
