@@ -16,6 +16,8 @@ mod flash;
 mod id;
 mod key;
 mod lifetime;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod record;
 mod registry;
 mod session;

@@ -6,6 +6,8 @@ mod cleaner;
 mod csrf;
 mod everyone;
 mod flash;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod overtaken;
 mod session;
 mod site;
