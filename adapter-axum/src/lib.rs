@@ -2,12 +2,16 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod csrf;
 mod error;
 mod extract;
 mod headers;
 mod middleware;
 
+#[cfg(feature = "admin")]
+pub use admin::SessionAdmin;
 pub use csrf::{CsrfForm, CsrfHeader};
 pub use error::SessionError;
 pub use extract::{CsrfToken, Extract, Flashes, OptionalSession, Session, Sessions, SignedIn, Value};

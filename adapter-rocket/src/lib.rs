@@ -2,6 +2,8 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod config;
 mod csrf;
 mod error;
@@ -9,6 +11,8 @@ mod extract;
 mod headers;
 mod middleware;
 
+#[cfg(feature = "admin")]
+pub use admin::SessionAdmin;
 pub use csrf::{CsrfForm, CsrfHeader};
 pub use error::SessionError;
 pub use extract::{CsrfToken, Extract, Flashes, OptionalSession, Session, Sessions, SignedIn, Value};
