@@ -216,11 +216,11 @@ pub(super) async fn the_buttons_of_the_page_do_what_they_say_and_lead_back(world
     let body = format!("csrf_token={token}");
     // The button of the row, as a browser would press it.
     let handle = handle(&mut victim).await;
-    let row = page
-        .split("formaction=\"")
-        .find(|part| part.contains(&handle))
-        .unwrap_or_default();
-    let action = row.split('"').next().unwrap_or_default().replace("&amp;", "&");
+    let addresses = page.split("formaction=\"").filter_map(|part| part.split('"').next());
+    let action = addresses
+        .filter(|address| address.contains(&handle))
+        .collect::<String>()
+        .replace("&amp;", "&");
     let response = root.request("POST", &format!("/admin{action}"), &[FORM], &body).await;
     assert_eq!((response.status, response.all("location")), (303, vec!["?ended=1"]));
     assert_eq!(owner(&victim).await, Json::Null);
