@@ -31,7 +31,7 @@ pub(super) enum Action {
 
 /// Sessions on a page unless it says otherwise, and at most.
 const PAGE: usize = 50;
-const LARGEST_PAGE: usize = 500;
+pub(super) const LARGEST_PAGE: usize = 500;
 
 pub(super) const REVOKE: &str = "revoke";
 pub(super) const REVOKE_OWNER: &str = "revoke-owner";

@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::fields::{Fields, OWNER_VIEW, REVOKE, REVOKE_OWNER, SWEEP, query};
+use super::fields::{Fields, LARGEST_PAGE, OWNER_VIEW, REVOKE, REVOKE_OWNER, SWEEP, query};
 use super::listing::{self, Listing};
 use super::{AdminReply, Refusal};
 use crate::clock::Timestamp;
@@ -37,8 +37,10 @@ pub(super) async fn answer(session: &Session, fields: &Fields) -> Result<AdminRe
     if let Some(owner) = &owner
         && fields.action() == REVOKE_OWNER
     {
-        let count = session.engine().sessions()?.count(owner).await?;
-        return Ok(AdminReply::html(200, confirm(owner, count, &session.csrf_token()?)));
+        let page = session.engine().sessions()?.list(owner, None, LARGEST_PAGE).await?;
+        let more = if page.next.is_some() { " or more" } else { "" };
+        let count = format!("{}{more}", page.sessions.len());
+        return Ok(AdminReply::html(200, confirm(owner, &count, &session.csrf_token()?)));
     }
     let listing = match listing::of(session, fields).await {
         Ok(listing) => listing,
@@ -190,7 +192,7 @@ fn figures(stats: &SessionStats) -> Markup {
     }
 }
 
-fn confirm(owner: &Owner, count: usize, token: &CsrfToken) -> Markup {
+fn confirm(owner: &Owner, count: &str, token: &CsrfToken) -> Markup {
     let action = query(&[("action", REVOKE_OWNER.to_owned()), ("owner", owner.to_string())]);
     document(
         "End all sessions of an owner",

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod cleaner;
 mod csrf;
 mod everyone;
