@@ -1,22 +1,6 @@
 //! [`Admin`]: a page and JSON routes on which administrators see and end everybody's sessions (feature `admin`). It is the same for every
 //! framework: an adapter moves [`AdminRequest`] in and [`AdminReply`] out. [`fields`] reads what was asked, [`listing`] finds it,
 //! [`page`] shows it.
-//!
-//! Paths are below the place where the application mounts it:
-//!
-//! | route | answer |
-//! |---|---|
-//! | `GET /[?owner=][&after=][&limit=]` | the page: figures, one part of the list, buttons |
-//! | `POST /?action=revoke&handle=[&owner=]`, `?action=revoke-owner&owner=`, `?action=sweep` | what the page's buttons do; 303 to the page |
-//! | `GET /stats.json` | the figures: [`SessionStats`](crate::SessionStats) |
-//! | `GET /sessions.json[?owner=][&after=][&limit=]` | `{"sessions": [...], "next": text or null}`; go on with `after` until `next` is null |
-//! | `POST /revoke` | ends the session of `handle`: `{"ended": n}`; with its `owner`, no search is needed |
-//! | `POST /revoke-owner` | ends all sessions of `owner`: `{"ended": n}` |
-//! | `POST /sweep` | removes what has expired: `{"removed": n, "more": true or false}` |
-//!
-//! Every `POST` carries a token against forgery, in the form's field [`CSRF_FIELD`](crate::CSRF_FIELD) or in the header
-//! [`CSRF_HEADER`](crate::CSRF_HEADER). Its arguments are fields of a form, or of the query: an owner may contain what a form would change
-//! on its way, a line break say.
 
 mod fields;
 mod listing;
@@ -79,7 +63,23 @@ impl<F: Fn(&Session) -> AdminAccess + Send + Sync + 'static> AdminGuard for F {
     }
 }
 
-/// The administration of everybody's sessions, for adapters to mount. There is none without a guard.
+/// The administration of everybody's sessions, for adapters to mount: a page, and the same as JSON. There is none without a guard.
+///
+/// Paths are below the place where the application mounts it:
+///
+/// | route | answer |
+/// |---|---|
+/// | `GET /[?owner=][&after=][&limit=]` | the page: figures, one part of the list, buttons |
+/// | `POST /?action=revoke&handle=[&owner=]`, `?action=revoke-owner&owner=`, `?action=sweep` | what the page's buttons do; 303 to the page |
+/// | `GET /stats.json` | the figures: [`SessionStats`](crate::SessionStats) |
+/// | `GET /sessions.json[?owner=][&after=][&limit=]` | `{"sessions": [...], "next": text or null}`; go on with `after` until `next` is null |
+/// | `POST /revoke` | ends the session of `handle`: `{"ended": n}`; with its `owner`, no search is needed |
+/// | `POST /revoke-owner` | ends all sessions of `owner`: `{"ended": n}` |
+/// | `POST /sweep` | removes what has expired: `{"removed": n, "more": true or false}` |
+///
+/// Every `POST` carries a token against forgery, in the form's field [`CSRF_FIELD`](crate::CSRF_FIELD) or in the header
+/// [`CSRF_HEADER`](crate::CSRF_HEADER). Its arguments are fields of a form, or of the query: an owner may contain what a form would change
+/// on its way, a line break say.
 ///
 /// Somebody whom the guard denies gets 404 for every path and method: whether there is something at this address is not for them to
 /// know. Take the address for no secret all the same.
