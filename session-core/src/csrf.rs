@@ -122,14 +122,12 @@ impl Session {
                 ),
             ));
         }
-        let (fields, others): (Vec<_>, Vec<_>) = body
-            .as_ref()
-            .split(|byte| *byte == b'&')
-            .map(|pair| (pair, halves(pair)))
-            .partition(|(_, (name, _))| decoded(name) == CSRF_FIELD.as_bytes());
-        let presented = fields.first().map(|(_, (_, value))| decoded(value)).unwrap_or_default();
-        self.verify_csrf(presented)?;
-        let others: Vec<&[u8]> = others.into_iter().map(|(pair, _)| pair).collect();
+        let pairs = || body.as_ref().split(|byte| *byte == b'&');
+        let field = pairs().map(halves).find(|(name, _)| is_field(name));
+        let presented = field.map_or(&b""[..], |(_, value)| value);
+        // One byte more than the longest way to write a token.
+        self.verify_csrf(decoded(&presented[..presented.len().min(3 * TOKEN_LEN + 1)]))?;
+        let others: Vec<&[u8]> = pairs().filter(|pair| !is_field(halves(pair).0)).collect();
         Ok(String::from_utf8_lossy(&others.join(&b'&')).into_owned())
     }
 }
@@ -208,6 +206,10 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
         Some(position) => (&pair[..position], &pair[position + 1..]),
         None => (pair, b""),
     }
+}
+
+fn is_field(name: &[u8]) -> bool {
+    (CSRF_FIELD.len()..=3 * CSRF_FIELD.len()).contains(&name.len()) && decoded(name) == CSRF_FIELD.as_bytes()
 }
 
 /// Without the encoding of forms: `+` for a space, `%` and two hexadecimal digits for any byte (WHATWG URL Standard §5.1).
@@ -361,6 +363,7 @@ mod tests {
             "csrf_token",
             "csrf_token=",
             &format!("csrf_token=x&csrf_token={token}"),
+            &format!("csrf_token={escaped}A"),
         ] {
             let refused = session.verify_csrf_form(form, body).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Csrf, "{body}");

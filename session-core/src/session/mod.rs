@@ -212,7 +212,8 @@ impl Session {
         Ok(Some(result))
     }
 
-    /// Removes all values. Who is signed in stays; see [`destroy`](Self::destroy).
+    /// Removes all values, also messages that wait and what tokens of forms are checked against. Who is signed in stays; see
+    /// [`destroy`](Self::destroy).
     pub fn clear(&self) {
         let mut state = self.state();
         if !state.names().is_empty() {

@@ -41,6 +41,18 @@ async fn messages_are_shown_once_in_the_order_in_which_they_were_left() {
 }
 
 #[tokio::test]
+async fn messages_left_at_the_same_time_all_appear() {
+    let site = Site::new();
+    let cookie = site.handle(None, async |session| session.insert("k", 1).unwrap()).await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    leave(&session, "slow");
+    site.handle(cookie.as_deref(), async |session| leave(session, "fast"))
+        .await;
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    assert_eq!(shown(&site, cookie.as_deref()).await, ["fast", "slow"]);
+}
+
+#[tokio::test]
 async fn a_message_left_while_others_are_shown_waits_for_the_next_page() {
     let site = Site::new();
     let cookie = site.handle(None, async |session| leave(session, "first")).await;
