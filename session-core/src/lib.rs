@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod id;
 mod key;
+pub mod label;
 mod lifetime;
 mod record;
 mod registry;

@@ -5,5 +5,6 @@
 mod cleaner;
 mod overtaken;
 mod owner_limit;
+mod recent_login;
 mod session;
 mod site;
