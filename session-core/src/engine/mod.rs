@@ -1,6 +1,7 @@
 //! [`Engine`]: one request from cookie to commit. [`inbound`] finds and loads the session, [`plan`] decides what has to happen to
 //! it, [`commit`] has that done by [`execute`], [`outbound`] says what the response head has to carry.
 
+mod amend;
 mod commit;
 mod execute;
 mod inbound;
@@ -21,6 +22,7 @@ use crate::record::Record;
 use crate::registry::Sessions;
 use crate::store::{Epoch, OwnerIndex, Store};
 
+pub(crate) use amend::Amended;
 pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;

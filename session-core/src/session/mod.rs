@@ -21,6 +21,7 @@ use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use changes::{Identity, Login};
 use state::{Base, LoginAge, State};
+pub(crate) use value::Update;
 
 /// The session of one visitor, as one request sees it.
 ///

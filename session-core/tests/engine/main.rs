@@ -8,3 +8,4 @@ mod owner_limit;
 mod recent_login;
 mod session;
 mod site;
+mod update_all;
