@@ -226,7 +226,13 @@ impl Sessions {
     }
 
     async fn end(&self, owner: &Owner, which: Revoke) -> Result<u64> {
-        let sessions = self.index()?.revoke(owner, which, self.engine.now()).await?;
+        let revoked = self.index()?.revoke(owner, which, self.engine.now()).await;
+        // Even after an error: it may be done.
+        match which {
+            Revoke::One(handle) => self.engine.watchers().wake(handle),
+            Revoke::All | Revoke::Others(_) => self.engine.watchers().wake_owner(owner),
+        }
+        let sessions = revoked?;
         if sessions > 0 {
             self.engine.tell(Event::Revoked { owner, sessions });
         }

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::OnServerError;
 use crate::cookie::Standing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::Handle;
 use crate::record::Persistence;
 use crate::session::Session;
 use crate::session::changes::{Changes, Identity};
@@ -45,7 +46,7 @@ impl Session {
     async fn commit_in_turn(&self, moment: Moment) -> Result<()> {
         let engine = self.engine();
         let now = engine.now();
-        let (plan, work) = {
+        let (plan, work, handle) = {
             let mut state = self.state();
             let wanted = std::mem::take(&mut state.changes);
             let changes = match moment {
@@ -55,12 +56,14 @@ impl Session {
                 _ => wanted,
             };
             let plan = plan(facts(&state, &changes, moment, now));
+            let handle = state.base.live().map(|live| live.record.handle());
             let work = Work::new(&state.base, changes);
             state.in_flight = Some(work.changes.clone());
-            (plan, work)
+            (plan, work, handle)
         };
         let guard = PutBack {
             session: self,
+            handle,
             changes: Some(work.changes.clone()),
         };
         let committed = engine.execute(plan.store, &work, now).await;
@@ -71,6 +74,8 @@ impl Session {
 /// Returns the changes to the session if the commit is cancelled or fails for a reason that may pass.
 struct PutBack<'a> {
     session: &'a Session,
+    /// The session that the commit was for.
+    handle: Option<Handle>,
     changes: Option<Arc<Changes>>,
 }
 
@@ -124,6 +129,10 @@ impl Drop for PutBack<'_> {
             state.in_flight = None;
             let later = std::mem::take(&mut state.changes);
             state.changes = Arc::unwrap_or_clone(changes).then(later);
+        }
+        // Who waits for the end of this session could not tell the commit's doing from an end.
+        if let Some(handle) = self.handle {
+            self.session.engine().watchers().wake(handle);
         }
     }
 }

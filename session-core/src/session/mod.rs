@@ -2,6 +2,7 @@
 //! engine commits it.
 
 pub(crate) mod changes;
+mod ended;
 pub(crate) mod state;
 mod value;
 
@@ -28,7 +29,7 @@ pub(crate) use value::Update;
 /// It was loaded once, so reading and changing it is synchronous. Changes are *intent*: set this key, remove that one, update a
 /// counter. They are committed after the handler, before the response head is sent, and applied again if another request was
 /// faster (P5). Clones share everything; a clone that outlives the response, in a WebSocket say, goes on working through
-/// [`save`](Self::save), [`reload`](Self::reload) and [`is_live`](Self::is_live).
+/// [`save`](Self::save), [`reload`](Self::reload), [`is_live`](Self::is_live) and [`ended`](Self::ended).
 ///
 /// `Debug` shows names, never values or the id.
 #[derive(Clone)]

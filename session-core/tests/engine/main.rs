@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
 mod cleaner;
+mod ended;
 mod overtaken;
 mod owner_limit;
 mod recent_login;
