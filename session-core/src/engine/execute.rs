@@ -201,7 +201,6 @@ impl Engine {
             };
             match self.store().rotate(rotation).await? {
                 stored @ (Rotated::Stored | Rotated::Displaced(_)) => {
-                    self.watchers().wake(base.record.handle());
                     self.tell(Event::Renewed {
                         handle: record.handle(),
                     });
@@ -235,13 +234,6 @@ impl Engine {
     /// Ends a session. If it is not where it was, a renewal may have overtaken us and moved it: then it is ended by its handle, which
     /// stays the same, so that a logout is never lost.
     async fn delete(&self, base: &Snapshot, now: Timestamp) -> Result<()> {
-        let deleted = self.delete_stored(base, now).await;
-        // Even after an error: it may be done.
-        self.watchers().wake(base.record.handle());
-        deleted
-    }
-
-    async fn delete_stored(&self, base: &Snapshot, now: Timestamp) -> Result<()> {
         let mut ended = self.store().delete(base.key).await?;
         if let (Deleted::Absent, Some(owner), Some(index)) = (ended, base.record.owner(), self.store().owner_index())
             && index.revoke(owner, Revoke::One(base.record.handle()), now).await? > 0

@@ -8,7 +8,7 @@ use crate::event::Chain;
 /// How long it may take until an end is noticed that another process has brought about: it costs one load each time.
 const RECHECK: Duration = Duration::from_secs(30);
 
-/// When a store that has failed is asked again.
+/// When it is looked again after a look that settled nothing.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -59,8 +59,8 @@ impl Session {
                     match &state.in_flight {
                         _ if moved => continue,
                         None => return,
-                        // A commit of this very session may be what has moved it, and tells when it is through.
-                        Some(_) => RECHECK,
+                        // A commit of this very session may be what has moved it, and wakes us when it is through.
+                        Some(_) => RETRY,
                     }
                 }
                 Err(error) => {
