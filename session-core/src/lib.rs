@@ -15,6 +15,7 @@ mod event;
 mod flash;
 mod id;
 mod key;
+pub mod label;
 mod lifetime;
 mod record;
 mod registry;

@@ -4,8 +4,12 @@
 
 mod cleaner;
 mod csrf;
+mod ended;
 mod flash;
 mod overtaken;
+mod owner_limit;
+mod recent_login;
 mod session;
 mod site;
+mod update_all;
 mod values;
