@@ -44,6 +44,11 @@ pub enum Event<'a> {
         /// How many.
         sessions: u64,
     },
+    /// Every session was ended.
+    Cleared {
+        /// How many records were removed, expired ones included.
+        sessions: u64,
+    },
     /// The cleaner removed sessions that had expired.
     Expired {
         /// How many.
@@ -80,6 +85,7 @@ pub(crate) fn log(event: Event<'_>) {
         Event::Destroyed { handle } => tracing::info!(%handle, "session destroyed"),
         Event::Displaced { handle, .. } => tracing::info!(%handle, "session ended to make room for a newer one"),
         Event::Revoked { sessions, .. } => tracing::info!(sessions, "sessions revoked"),
+        Event::Cleared { sessions } => tracing::info!(sessions, "all sessions ended"),
         Event::Expired { sessions } => tracing::debug!(sessions, "expired sessions removed"),
         // A flood of forged tokens must not become a flood of log lines at the usual level.
         Event::TokenRejected => tracing::debug!("session token rejected"),

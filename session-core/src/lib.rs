@@ -37,7 +37,7 @@ pub use id::{Handle, Owner, SessionId, StoreKey};
 pub use key::{AsKey, Key, KeyName, RESERVED_PREFIX};
 pub use lifetime::Lifetime;
 pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredValue, Values};
-pub use registry::{SessionInfo, SessionPage, Sessions};
+pub use registry::{EveryonePage, OwnedSession, SessionInfo, SessionPage, SessionStats, Sessions};
 pub use session::{FromSession, Session, SessionValue, Value};
 pub use store::{
     Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, InventoryCursor, InventoryPage, MemoryStore, Owned,

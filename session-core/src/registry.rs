@@ -1,4 +1,7 @@
-//! [`Sessions`]: lists, changes and ends the sessions of owners (P12), on the store's owner index.
+//! [`Sessions`]: lists, changes and ends the sessions of owners (P12), on the store's owner index. Those of everybody are
+//! [`everyone`]'s.
+
+mod everyone;
 
 use std::collections::HashSet;
 
@@ -14,6 +17,8 @@ use crate::key::AsKey;
 use crate::record::{Persistence, Record};
 use crate::session::Update;
 use crate::store::{Cursor, Owned, OwnerIndex, Page, Revoke};
+
+pub use everyone::{EveryonePage, OwnedSession, SessionStats};
 
 /// The sessions of all owners, to list and to end.
 ///

@@ -5,11 +5,13 @@ use std::iter::Peekable;
 use std::ops::Bound;
 
 use fjall::{Iter, Readable, Snapshot, UserKey, UserValue};
-use session_core::{InventoryPage, Record, Result, StoreKey};
+use session_core::{Handle, InventoryPage, Record, Result, StoreKey};
 
 use crate::failure;
 use crate::layout::{self, Sighting};
+use crate::progress::{Meter, Progress};
 use crate::read::Reader;
+use crate::store::FjallStore;
 
 /// One session, or what is left of one, as it is stored.
 #[derive(Debug)]
@@ -126,6 +128,34 @@ impl Iterator for Walk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
+    }
+}
+
+impl FjallStore {
+    /// The session of that handle, expired or not, with its store key.
+    ///
+    /// There is no index by handle: this walks over records until it finds it, and blocks meanwhile; about a second for a million
+    /// sessions. If the owner is known, [`OwnerIndex::list`](session_core::OwnerIndex::list) is the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::load`](session_core::Store::load); damaged records are passed over.
+    pub fn find(&self, handle: Handle, mut progress: impl FnMut(Progress)) -> Result<Option<(StoreKey, Record)>> {
+        self.walk(|reader| {
+            let snapshot = reader.tables.database.snapshot();
+            let mut meter = Meter::new(&mut progress);
+            meter.start("records", reader.tables.records.approximate_len());
+            for found in Walk::new(&reader, &snapshot, None) {
+                let Found { key, record, .. } = found?;
+                if let Stock::Readable(record) = record
+                    && record.handle() == handle
+                {
+                    return Ok(Some((key, record)));
+                }
+                meter.tick();
+            }
+            Ok(None)
+        })
     }
 }
 

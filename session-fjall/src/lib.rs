@@ -11,6 +11,8 @@
 //! | `read`       | what is read                                                            |
 //! | `inventory`  | everything that is stored, in order                                     |
 //! | `backup`     | a copy as of one moment                                                 |
+//! | `export`     | sessions as lines of JSON, and back (feature `cli`)                     |
+//! | `cli`        | the program `session-fjall` (feature `cli`)                             |
 //! | `stats`      | [`StoreStats`]: what is stored, counted                                 |
 //! | `verify`     | [`Examination`]: whether records and indexes agree, and mending them    |
 //! | `progress`   | [`Progress`] of what walks over everything                              |
@@ -22,9 +24,14 @@
 
 mod backup;
 mod builder;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod committer;
 mod database;
 mod durability;
+#[cfg(feature = "cli")]
+mod export;
 mod failure;
 mod folder;
 mod inventory;
@@ -38,6 +45,8 @@ mod verify;
 
 pub use builder::FjallStoreBuilder;
 pub use durability::Durability;
+#[cfg(feature = "cli")]
+pub use export::{Content, Exported, Imported};
 pub use progress::Progress;
 pub use stats::StoreStats;
 pub use store::FjallStore;

@@ -86,6 +86,24 @@ async fn entries_without_a_record_are_found_and_removed() {
 }
 
 #[tokio::test]
+async fn a_missing_entry_hides_none_that_is_left_over_in_the_same_index() {
+    for (index, name) in [(Index::Deadlines, "deadlines"), (Index::Owners, "owners")] {
+        let folder = tempfile::tempdir().unwrap();
+        damage::filled(folder.path(), 300).await;
+        damage::remove_index_entry(folder.path(), name, 7);
+        damage::remove_record(folder.path(), 8);
+        let first = repaired(folder.path());
+        assert_eq!((first.missing, first.leftover), (1, 3), "{:?}", first.findings);
+        let key = Some(key(8));
+        assert!(
+            first.findings.contains(&Finding::Leftover { key, index }),
+            "{:?}",
+            first.findings
+        );
+    }
+}
+
+#[tokio::test]
 async fn more_damage_than_is_listed_is_mended_too() {
     let folder = tempfile::tempdir().unwrap();
     damage::filled(folder.path(), 300).await;

@@ -236,6 +236,13 @@ impl EngineBuilder {
     }
 }
 
+pub(crate) fn unsupported_inventory() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "walking over all sessions: this store has no inventory",
+    )
+}
+
 pub(crate) fn unsupported() -> Error {
     Error::new(
         ErrorKind::Unsupported,

@@ -63,6 +63,13 @@ impl Watchers {
         }
     }
 
+    /// Something has happened to every session.
+    pub(crate) fn wake_everybody(&self) {
+        for waiting in self.waiting().values() {
+            waiting.notify.notify_waiters();
+        }
+    }
+
     /// Nothing under this lock panics.
     fn waiting(&self) -> MutexGuard<'_, HashMap<Handle, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)

@@ -62,6 +62,8 @@ async fn every_way_to_end_a_session_is_noticed_at_once() {
         "one",
         "others",
         "all",
+        "by its handle alone",
+        "everyone",
         "logout",
         "room",
         "room for a visitor",
@@ -87,6 +89,11 @@ async fn every_way_to_end_a_session_is_noticed_at_once() {
                 sessions.revoke_others(&alice(), keep).await.unwrap();
             }
             "all" => drop(sessions.revoke_all(&alice()).await.unwrap()),
+            "by its handle alone" => {
+                let handle = handle_of(&site, cookie).await;
+                assert!(sessions.revoke_handle(handle).await.unwrap());
+            }
+            "everyone" => drop(sessions.revoke_everyone().await.unwrap()),
             "logout" => drop(site.handle(cookie, async |session| session.logout()).await),
             "room" => drop(sign_in(&site).await),
             "room for a visitor" => {

@@ -5,6 +5,7 @@
 mod cleaner;
 mod csrf;
 mod ended;
+mod everyone;
 mod flash;
 mod overtaken;
 mod owner_limit;
