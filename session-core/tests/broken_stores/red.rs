@@ -53,7 +53,7 @@ fn red_cases<D: Defect + Default>() -> Vec<Red> {
     runtime.block_on(async {
         let mut red = Vec::new();
         for case in CASES {
-            let ran = tokio::spawn(case.run(TestStore::new(Broken(D::default())))).await;
+            let ran = tokio::spawn(case.run(TestStore::new(Broken(D::default())).racing(20))).await;
             if let Err(error) = ran {
                 assert!(error.is_panic(), "no case is cancelled");
                 red.push(Red {

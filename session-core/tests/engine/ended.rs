@@ -185,6 +185,19 @@ async fn a_renewal_by_the_session_itself_while_it_is_looked_for_is_no_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_between_the_look_and_the_wait_is_not_missed() {
+    let site = Site::new();
+    let cookie = sign_in(&site).await;
+    let session = socket(&site, cookie.as_deref()).await;
+    let look = site.faults.hold_answer(Operation::Load);
+    let waiting = wait(&session).await;
+    look.arrived().await;
+    site.engine.sessions().unwrap().revoke_all(&alice()).await.unwrap();
+    look.open();
+    assert_eq!(waiting.await.unwrap(), AT_ONCE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_under_way_leaves_the_question_open_until_it_is_through() {
     let site = Arc::new(Site::new());
     let cookie = sign_in(&site).await;

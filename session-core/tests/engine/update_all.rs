@@ -192,6 +192,35 @@ async fn a_store_that_is_down_is_an_error() {
     assert_eq!(demote(&site).await.unwrap(), 1, "it may be tried again");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_busy_with_writes_renewals_and_logins_are_all_changed() {
+    for _ in 0..20 {
+        let site = Arc::new(Site::new());
+        let mut busy = Vec::new();
+        for number in 0..16 {
+            let mut cookie = sign_in(&site, "alice").await;
+            let site = Arc::clone(&site);
+            busy.push(tokio::spawn(async move {
+                for round in 0..6 {
+                    cookie = site
+                        .handle(cookie.as_deref(), async |session| match (number + round) % 3 {
+                            0 => session.renew(),
+                            1 => session.login("alice").unwrap(),
+                            _ => session.insert(VISITS, round).unwrap(),
+                        })
+                        .await;
+                }
+                cookie
+            }));
+        }
+        assert_eq!(demote(&site).await.unwrap(), 16);
+        for cookie in busy {
+            let cookie = cookie.await.unwrap();
+            assert_eq!(role(&site, cookie.as_deref()).await.as_deref(), Some("reader"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn it_is_no_sighting() {
     let site = Site::new();
