@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::id::{Handle, Owner};
+use crate::registry::SessionStats;
 
 /// Something that happened to a session.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,11 @@ pub enum Event<'a> {
         /// How many.
         sessions: u64,
     },
+    /// Everything that is stored was counted, by [`Sessions::stats`](crate::Sessions::stats).
+    Counted {
+        /// What was found.
+        stats: &'a SessionStats,
+    },
     /// A cookie of our name held no token that we signed.
     TokenRejected,
     /// The cleaner failed; it tries again later.
@@ -87,6 +93,7 @@ pub(crate) fn log(event: Event<'_>) {
         Event::Revoked { sessions, .. } => tracing::info!(sessions, "sessions revoked"),
         Event::Cleared { sessions } => tracing::info!(sessions, "all sessions ended"),
         Event::Expired { sessions } => tracing::debug!(sessions, "expired sessions removed"),
+        Event::Counted { stats } => tracing::debug!(live = stats.sessions, unswept = stats.expired, "sessions counted"),
         // A flood of forged tokens must not become a flood of log lines at the usual level.
         Event::TokenRejected => tracing::debug!("session token rejected"),
         Event::CleanerFailed { error } => tracing::warn!(error = %Chain(error), "removing expired sessions failed"),

@@ -17,6 +17,8 @@ mod id;
 mod key;
 pub mod label;
 mod lifetime;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod record;
 mod registry;
 mod session;

@@ -210,6 +210,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Counts events and measures the store, through the `metrics` facade, under the names in [`crate::metrics`]. Call it once, after
+    /// an exporter is installed: before that, the facade drops what it is told.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self) -> Self {
+        crate::metrics::describe();
+        self.store = Arc::new(crate::metrics::MeasuredStore::new(self.store));
+        self.observer(crate::metrics::EventCounter)
+    }
+
     /// The engine. Within a tokio runtime the cleaner starts at once.
     pub fn build(self) -> Engine {
         if self.config.owner_limit.is_some() && self.store.owner_index().is_none() {

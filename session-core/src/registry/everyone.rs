@@ -93,6 +93,7 @@ impl Sessions {
             tokio::task::yield_now().await;
         }
         stats.owners = owners.len() as u64;
+        self.engine.tell(Event::Counted { stats: &stats });
         Ok(stats)
     }
 

@@ -7,6 +7,8 @@ mod csrf;
 mod ended;
 mod everyone;
 mod flash;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod overtaken;
 mod owner_limit;
 mod recent_login;
