@@ -11,8 +11,9 @@ const items = Number(form.dataset.items);
 
 let socket = null;
 let pause = null;
-let sent = field.value; // what the server was told last
-let over = false; // it said that it will not listen any more
+let told = field.value; // what the shop was told last
+let owed = 0; // answers that it has not given yet
+let over = false; // nothing more to tell
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -21,26 +22,31 @@ function connect() {
   socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
   socket.addEventListener("close", () => {
     socket = null;
-    if (!over && field.value !== sent) say("Not saved: the shop cannot be reached. The button may help.");
+    if (owed > 0) told = null;
+    owed = 0;
+    if (!over && field.value !== told) say("Not saved: the shop cannot be reached. The button may help.");
   });
 }
 
 function send() {
-  if (over || field.value === sent) return;
+  if (over || field.value === told) return;
   if (socket === null) return connect(); // which sends when it is open
   if (socket.readyState !== WebSocket.OPEN) return;
-  sent = field.value;
-  socket.send(sent);
+  told = field.value;
+  owed += 1;
+  socket.send(told);
 }
 
 function hear(reply) {
+  if (reply.closing) return; // the shop stops; the next key finds it open again, or says so
+  owed = Math.max(owed - 1, 0);
   if (reply.ended) {
-    stop("This session has ended: you signed in or out in another tab, or somebody signed you out.");
+    stop(reply.refused ?? "This session has ended: you signed in or out in another tab, or somebody signed you out.");
   } else if (reply.refused) {
-    sent = null;
+    told = null;
     say(`Not saved. ${reply.refused}`);
   } else if (reply.saved && reply.items !== items) {
-    say("Saved. Your cart changed in another tab:", "reload");
+    outdated("Saved. Your cart changed in another tab.");
   } else if (reply.saved) {
     say("Saved.");
   }
@@ -51,17 +57,19 @@ function stop(words) {
   clearTimeout(pause);
   field.readOnly = true;
   button.disabled = true;
-  say(words, "reload");
+  outdated(words);
 }
 
-function say(words, link) {
+function say(words) {
   status.textContent = words;
-  if (link) {
-    const again = document.createElement("a");
-    again.href = location.pathname;
-    again.textContent = link;
-    status.append(" ", again);
-  }
+}
+
+// The page is no longer what the shop has.
+function outdated(words) {
+  const again = document.createElement("a");
+  again.href = location.pathname;
+  again.textContent = "Reload the page";
+  status.replaceChildren(words, " ", again);
 }
 
 field.addEventListener("input", () => {
@@ -69,7 +77,7 @@ field.addEventListener("input", () => {
   pause = setTimeout(send, PAUSE_MS);
 });
 
-// The button would save, and end the socket, with a page of its own: no need to hear of that.
+// The button saves too, and leaves this page.
 form.addEventListener("submit", () => { over = true; });
 
 connect();

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use session_core::Owner;
 
-use crate::note::{Note, NoteTooLong};
 use crate::shop::Stay;
 
 /// The most bytes of a form. The largest is a gift note: 500 characters of up to 12 bytes each, as `%F0%9F%8E%81`.
@@ -28,19 +27,8 @@ pub struct Quantity {
 /// What to write on the card of a gift.
 #[derive(Debug, Deserialize)]
 pub struct Gift {
-    /// The note as typed.
+    /// The note as typed; a [`Note`](crate::note::Note) if it fits.
     pub note: String,
-}
-
-impl Gift {
-    /// What goes on the card.
-    ///
-    /// # Errors
-    ///
-    /// If it does not fit.
-    pub fn note(&self) -> Result<Note, NoteTooLong> {
-        Note::new(&self.note)
-    }
 }
 
 /// Who signs in.

@@ -46,7 +46,8 @@ pub enum Reply {
     },
     /// The note was not saved, and why: `{"refused": "…"}`.
     Refused(String),
-    /// Nothing is stored for this visitor, and a socket cannot change that: `{"refused": "…"}`, and the socket closes.
+    /// Nothing is stored for this visitor, and a socket cannot change that: `{"ended": true, "refused": "…"}`, and the socket
+    /// closes.
     Stranger,
     /// The session has ended, and nothing brings it back: `{"ended": true}`, and the socket closes.
     Ended,
@@ -128,7 +129,7 @@ impl Reply {
         let message = match self {
             Self::Saved { items } => json!({ "saved": true, "items": items }),
             Self::Refused(reason) => json!({ "refused": reason }),
-            Self::Stranger => json!({ "refused": "There is no cart yet: put something into it first." }),
+            Self::Stranger => json!({ "ended": true, "refused": "There is no cart: put something into one first." }),
             Self::Ended => json!({ "ended": true }),
             Self::Closing => json!({ "closing": true }),
         };
@@ -167,7 +168,52 @@ pub fn check_origin(origin: Option<&str>, host: Option<&str>) -> Result<(), Fail
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use session_core::{Engine, MemoryStore, Outcome, Owner, SigningKeys};
+
     use super::*;
+
+    fn ada() -> Owner {
+        Owner::new("Ada").unwrap()
+    }
+
+    /// Ada's socket, and her session's engine and store.
+    async fn live() -> (Live, Engine, Arc<MemoryStore>) {
+        let store = Arc::new(MemoryStore::new());
+        let engine = Engine::builder(store.clone(), SigningKeys::generate().unwrap()).build();
+        let (request, access) = engine.begin();
+        let session = access.session([]).await.unwrap();
+        session.login(ada()).unwrap();
+        let _head = request.finish(Outcome::of_status(200)).await.unwrap();
+        (Live::new(session, Duration::from_millis(1)), engine, store)
+    }
+
+    #[tokio::test]
+    async fn a_note_is_saved_after_the_head_was_sent() {
+        let (live, ..) = live().await;
+        assert_eq!(live.hear("For Grace").await, Reply::Saved { items: 0 });
+        live.session.reload().await.unwrap();
+        assert_eq!(shop::note(&live.session).unwrap(), "For Grace");
+    }
+
+    #[tokio::test]
+    async fn a_note_for_a_session_that_was_revoked_is_refused_and_revives_nothing() {
+        let (live, engine, store) = live().await;
+        engine.sessions().unwrap().revoke_all(&ada()).await.unwrap();
+        assert_eq!(live.hear("For Grace").await, Reply::Ended);
+        assert!(store.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_watches_learns_of_a_revocation() {
+        let (live, engine, _store) = live().await;
+        let (reply, revoked) = tokio::join!(live.watch(), async {
+            engine.sessions().unwrap().revoke_all(&ada()).await
+        });
+        revoked.unwrap();
+        assert_eq!(reply, Reply::Ended);
+    }
 
     #[track_caller]
     fn accepts(origin: Option<&str>, host: Option<&str>) -> bool {

@@ -17,6 +17,7 @@ mod event;
 mod flash;
 mod id;
 mod key;
+pub mod label;
 mod lifetime;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -124,7 +124,7 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
         "nothing was captured"
     );
     assert!(!text.contains(VALUE), "a value is shown:\n{text}");
-    assert!(text.contains("session request refused") && text.contains("_session.csrf"));
+    assert!(text.contains("session refused a request") && text.contains("_session.csrf"));
     for part in [&csrf[..43], &csrf[43..]] {
         assert!(!text.contains(part), "a token of a form is shown:\n{text}");
     }

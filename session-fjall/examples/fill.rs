@@ -9,9 +9,9 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use session_core::{Clock, Created, Epoch, Store, SystemClock};
+use session_core::{Admission, Clock, Created, Store, SystemClock};
 use session_fjall::FjallStore;
-use support::{HOUR, key, sample};
+use support::{HOUR, at, key, sample};
 
 const IN_FLIGHT: u64 = 512;
 
@@ -40,7 +40,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 if number.is_multiple_of(2) {
                     sample.owner = Some(format!("user {}", number / 4));
                 }
-                let created = store.create(key(number), sample.record(), Epoch::default()).await;
+                let record = sample.record();
+                let (admission, now) = (Admission::default(), at(now));
+                let created = store.create(key(number), record, admission, now).await;
                 assert_eq!(created.expect("the disk has room"), Created::Stored);
             }
         });

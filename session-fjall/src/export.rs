@@ -133,7 +133,7 @@ impl FjallStore {
             if record.is_expired(now) {
                 imported.expired += 1;
             } else {
-                self.restore(key, record, &mut imported)?;
+                self.restore(key, record, now, &mut imported)?;
             }
             meter.tick();
         }
@@ -146,12 +146,14 @@ impl FjallStore {
         ))
     }
 
-    fn restore(&self, key: StoreKey, record: Record, imported: &mut Imported) -> Result<()> {
-        let began = self.epoch();
+    fn restore(&self, key: StoreKey, record: Record, now: Timestamp, imported: &mut Imported) -> Result<()> {
+        // It was let in once: no limit of sessions keeps it out now.
+        let admission = self.epoch().into();
         let created = self.ask_blocking(|reply| Request::Create {
             key,
             record,
-            began,
+            admission,
+            now,
             reply,
         })?;
         match created {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{ErrorHandlerResponse, ErrorHandlers};
 use actix_web::web::{self, Form, FormConfig, Redirect};
 use actix_web::{App, Either, HttpRequest, HttpResponse, HttpServer, Responder, ResponseError, rt};
@@ -18,6 +18,7 @@ use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::facts::Facts;
 use examples::forms::{self, Choice, Gift, Quantity, SignIn};
 use examples::live::{self, Live};
+use examples::note::Note;
 use examples::server::{self, GRACE};
 use examples::{Failure, Options, label, pages, shop};
 use maud::Markup;
@@ -108,7 +109,7 @@ async fn empty(session: Session) -> Redirect {
 }
 
 async fn write_note(session: Session, form: Form<Gift>) -> Answer<impl Responder> {
-    let note = match form.note() {
+    let note = match Note::new(&form.note) {
         Ok(note) => note,
         Err(refused) => {
             let cart = shop::cart(&session)?;
@@ -229,23 +230,16 @@ impl ResponseError for Problem {
 
 /// Puts a page for people in place of every bare error: ours, an extractor's, the router's, or the session middleware's.
 fn explain<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
-    let html = "text/html; charset=utf-8";
-    let explained = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value == html);
-    if explained {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    if response.headers().get(header::CONTENT_TYPE) == Some(&html) {
         return Ok(ErrorHandlerResponse::Response(response.map_into_left_body()));
     }
-    let (request, response) = response.into_parts();
-    let page = pages::problem(response.status().as_u16()).into_string();
-    let mut response = response.set_body(page);
-    let html = header::HeaderValue::from_static(html);
-    response.headers_mut().insert(header::CONTENT_TYPE, html);
-    let response = ServiceResponse::new(request, response);
-    Ok(ErrorHandlerResponse::Response(
-        response.map_into_boxed_body().map_into_right_body(),
-    ))
+    let (request, bare) = response.into_parts();
+    let page = pages::problem(bare.status().as_u16()).into_string();
+    let mut explained = bare.set_body(page).map_into_boxed_body();
+    explained.headers_mut().insert(header::CONTENT_TYPE, html);
+    let response = ServiceResponse::new(request, explained).map_into_right_body();
+    Ok(ErrorHandlerResponse::Response(response))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::facts::Facts;
 use examples::forms::{self, Choice, Gift, Quantity, SignIn};
 use examples::live::{self, Live};
+use examples::note::Note;
 use examples::server::{self, GRACE};
 use examples::{Failure, Options, label, pages, shop};
 use maud::Markup;
@@ -103,7 +104,7 @@ async fn empty(session: Session) -> Redirect {
 }
 
 async fn write_note(session: Session, Form(form): Form<Gift>) -> Answer<Response> {
-    let note = match form.note() {
+    let note = match Note::new(&form.note) {
         Ok(note) => note,
         Err(refused) => {
             let cart = shop::cart(&session)?;

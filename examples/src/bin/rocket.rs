@@ -9,6 +9,7 @@ use clap::Parser;
 use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::facts::Facts;
 use examples::live::{self, Live};
+use examples::note::Note;
 use examples::server::{self, GRACE};
 use examples::{Failure, Options, forms, label, pages, shop};
 use futures_util::{SinkExt, StreamExt};
@@ -125,13 +126,12 @@ fn empty(session: Session) -> Redirect {
 }
 
 #[post("/cart/note", data = "<form>")]
-fn write_note(session: Session, form: Form<Gift>) -> Answer<Either<(Status, Markup), Redirect>> {
-    let form = forms::Gift::from(form.into_inner());
-    let note = match form.note() {
+fn write_note(session: Session, form: Form<Gift<'_>>) -> Answer<Either<(Status, Markup), Redirect>> {
+    let note = match Note::new(form.note) {
         Ok(note) => note,
         Err(refused) => {
             let cart = shop::cart(&session)?;
-            let page = pages::cart(&shop::visitor(&session)?, &cart, &form.note, Some(refused));
+            let page = pages::cart(&shop::visitor(&session)?, &cart, form.note, Some(refused));
             return Ok(Either::Left((Status::UnprocessableEntity, page)));
         }
     };
@@ -248,14 +248,8 @@ struct Quantity<'r> {
 }
 
 #[derive(FromForm)]
-struct Gift {
-    note: String,
-}
-
-impl From<Gift> for forms::Gift {
-    fn from(Gift { note }: Gift) -> Self {
-        Self { note }
-    }
+struct Gift<'r> {
+    note: &'r str,
 }
 
 #[derive(FromForm)]

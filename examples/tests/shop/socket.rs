@@ -1,5 +1,6 @@
 //! [`Socket`]: the cart page's WebSocket, as its script would use it.
 
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -67,25 +68,31 @@ impl Socket {
     }
 
     /// The next thing that the shop says.
+    #[track_caller]
     pub(crate) fn hears(&mut self) -> String {
-        loop {
-            match self.socket.read().unwrap() {
-                Message::Text(text) => return text.as_str().to_owned(),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("{other:?}"),
-            }
-        }
+        self.next().expect("the shop closed the socket and said nothing")
+    }
+
+    /// All that the shop says until it has closed the socket.
+    pub(crate) fn hears_the_rest(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.next()).collect()
     }
 
     /// Waits until the shop has closed it, and has said nothing before.
     #[track_caller]
     pub(crate) fn is_closed(&mut self) {
+        assert_eq!(self.next(), None);
+    }
+
+    /// `None` when it is closed, or cut off.
+    fn next(&mut self) -> Option<String> {
         loop {
             match self.socket.read() {
-                Ok(Message::Close(_)) => {}
-                Ok(message) => panic!("{message:?}"),
-                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("it stayed open"),
-                Err(_) => return,
+                Ok(Message::Text(text)) => return Some(text.as_str().to_owned()),
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => panic!("the shop says nothing"),
+                Err(_) => return None,
             }
         }
     }

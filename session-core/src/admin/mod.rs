@@ -279,6 +279,7 @@ impl AdminReply {
     fn phrase(status: u16) -> Self {
         let phrase = match status {
             400 => "Bad Request",
+            401 => "Unauthorized",
             403 => "Forbidden",
             404 => "Not Found",
             413 => "Content Too Large",

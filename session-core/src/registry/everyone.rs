@@ -59,7 +59,7 @@ const ATTEMPTS: usize = 3;
 impl Sessions {
     /// Counts what is stored, page by page.
     ///
-    /// Walks over everything: about a second for a million sessions of the embedded store, in steps between which others run, and
+    /// Walks over everything: some seconds for a million sessions of the embedded store, in steps between which others run, and
     /// some 16 bytes of memory for each owner. Not as of one moment: what is renewed meanwhile may count twice or not at all.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Sessions {
 
     /// The live session of that handle, whoever its owner is.
     ///
-    /// There is no index by handle, so this walks until it finds it: half a second on average for a million sessions of the embedded
+    /// There is no index by handle, so this walks until it finds it: up to some seconds for a million sessions of the embedded
     /// store. If the owner is known, use [`list`](Self::list). A session that is renewed while the walk comes by may be missed; ask again.
     ///
     /// # Errors
@@ -143,7 +143,10 @@ impl Sessions {
             {
                 return Ok(true);
             }
-            if self.engine.store().delete(key).await? == Deleted::Removed {
+            let deleted = self.engine.store().delete(key).await;
+            // Even after an error: it may be done.
+            self.engine.watchers().wake(handle);
+            if deleted? == Deleted::Removed {
                 self.engine.tell(Event::Destroyed { handle });
                 return Ok(true);
             }
@@ -158,7 +161,9 @@ impl Sessions {
     ///
     /// As [`stats`](Self::stats): some sessions may then still be live.
     pub async fn revoke_everyone(&self) -> Result<u64> {
-        let sessions = self.inventory()?.clear().await?;
+        let cleared = self.inventory()?.clear().await;
+        self.engine.watchers().wake_everybody();
+        let sessions = cleared?;
         self.engine.tell(Event::Cleared { sessions });
         Ok(sessions)
     }

@@ -2,6 +2,7 @@
 //! engine commits it.
 
 pub(crate) mod changes;
+mod ended;
 mod from_session;
 pub(crate) mod state;
 mod typed;
@@ -9,6 +10,7 @@ mod value;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,8 @@ use crate::key::{AsKey, KeyName};
 use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use changes::Login;
-use state::{Base, State};
+use state::{Base, LoginAge, State};
+pub(crate) use value::Update;
 
 pub use from_session::FromSession;
 pub use typed::{SessionValue, Value};
@@ -31,7 +34,7 @@ pub use typed::{SessionValue, Value};
 /// It was loaded once, so reading and changing it is synchronous. Changes are *intent*: set this key, remove that one, update a
 /// counter. They are committed after the handler, before the response head is sent, and applied again if another request was
 /// faster (P5). Clones share everything; a clone that outlives the response, in a WebSocket say, goes on working through
-/// [`save`](Self::save), [`reload`](Self::reload) and [`is_live`](Self::is_live).
+/// [`save`](Self::save), [`reload`](Self::reload), [`is_live`](Self::is_live) and [`ended`](Self::ended).
 ///
 /// `Debug` shows names, never values or the id.
 #[derive(Clone)]
@@ -262,6 +265,42 @@ impl Session {
         Ok(())
     }
 
+    /// Insists that the owner signed in less than `within` ago: for what must not be done by whoever finds an open browser, such as
+    /// changing a password, an e-mail address or a second factor (OWASP ASVS 5.0 V7.5.1).
+    ///
+    /// Signing in again, as the same owner, makes it recent; [`renew`](Self::renew) does not. A login that this request has asked
+    /// for counts.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use session_core::{Error, Session};
+    /// fn change_password(session: &Session) -> Result<(), Error> {
+    ///     session.require_recent_login(Duration::from_secs(300))?;
+    ///     // …
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::StaleLogin`] if the login is that long ago or longer, and if nobody is signed in; its status is 401, so that a
+    /// client knows that signing in helps (as in RFC 9470 §3).
+    pub fn require_recent_login(&self, within: Duration) -> Result<()> {
+        let now = self.engine().now();
+        match self.state().login() {
+            LoginAge::InThisRequest => Ok(()),
+            LoginAge::At(at) if now.saturating_since(at) < within => Ok(()),
+            LoginAge::At(_) => Err(Error::new(
+                ErrorKind::StaleLogin,
+                "checking when somebody signed in: too long ago for what was asked; sign in again",
+            )),
+            LoginAge::Never => Err(Error::new(
+                ErrorKind::StaleLogin,
+                "checking when somebody signed in: nobody is signed in; sign in first",
+            )),
+        }
+    }
+
     /// Ends the session: it is deleted, durably, before the response head is sent, and the browser is told to forget the cookie.
     /// What the handler stores after this call goes into a new session.
     pub fn destroy(&self) {
@@ -288,7 +327,10 @@ impl Session {
         self.state().changes.lifetime = Some((self.engine().config().lifetime, Persistence::Browser));
     }
 
-    /// Names the session for its owner's list, for example "Firefox on Linux".
+    /// Names the session for its owner's list, for example "Firefox on Linux": see [`label::of_user_agent`](crate::label::of_user_agent).
+    ///
+    /// The library looks at no header and no address by itself. What the list is to show, the application puts into the label; an
+    /// address is personal data, and ages.
     ///
     /// # Errors
     ///

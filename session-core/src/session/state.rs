@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::changes::{Changes, ENTRY_OVERHEAD, Ending, Identity, Lookup};
+use crate::clock::Timestamp;
 use crate::cookie::Standing;
 use crate::error::Result;
 use crate::id::{Owner, SessionId, StoreKey};
@@ -47,6 +48,16 @@ pub(crate) enum CookieDuty {
     Nothing,
     Issue,
     Remove,
+}
+
+/// When whoever is signed in did so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginAge {
+    /// Nobody is.
+    Never,
+    At(Timestamp),
+    /// It is wanted, and not committed yet.
+    InThisRequest,
 }
 
 impl Base {
@@ -124,6 +135,22 @@ impl State {
             }
         }
         self.base.live()?.record.owner()
+    }
+
+    pub(crate) fn login(&self) -> LoginAge {
+        for layer in self.layers() {
+            if let Identity::Login(_) = &layer.identity {
+                return LoginAge::InThisRequest;
+            }
+            if layer.ending == Ending::End {
+                return LoginAge::Never;
+            }
+        }
+        let stored = self.base.live().map(|live| &live.record);
+        let signed_in = stored.filter(|record| record.owner().is_some());
+        signed_in
+            .and_then(Record::authenticated_at)
+            .map_or(LoginAge::Never, LoginAge::At)
     }
 
     pub(crate) fn label(&self) -> Option<&str> {

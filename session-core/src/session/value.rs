@@ -99,7 +99,7 @@ impl<T> AsKey<T> for Named {
 }
 
 impl Update {
-    pub(super) fn new<T, F>(key: &impl AsKey<T>, limits: Limits, f: F) -> Self
+    pub(crate) fn new<T, F>(key: &impl AsKey<T>, limits: Limits, f: F) -> Self
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,

@@ -464,3 +464,36 @@ fn shard_of(key: StoreKey) -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::OwnerLimit;
+    use super::*;
+    use crate::lifetime::Lifetime;
+
+    #[tokio::test]
+    async fn a_session_that_made_room_leaves_nothing_behind() {
+        let store = MemoryStore::new();
+        let start = Timestamp::from_unix_millis(1_000_000);
+        let admission = Admission {
+            began: store.epoch(),
+            limit: Some(OwnerLimit::end_oldest(2).unwrap()),
+        };
+        for number in 0..50_u8 {
+            let now = start.saturating_add(Duration::from_secs(number.into()));
+            let mut record = Record::new(Handle::from_bytes([number; 15]), now, Lifetime::default());
+            record.owner = Some(Owner::new("alice").unwrap());
+            let key = StoreKey::from_bytes([number; StoreKey::LEN]);
+            let _ = store.create(key, record, admission, now).await.unwrap();
+        }
+        let places: usize = store
+            .owners
+            .iter()
+            .flat_map(|owners| lock(owners).values().map(BTreeMap::len).collect::<Vec<_>>())
+            .sum();
+        let queued: usize = store.shards.iter().map(|shard| lock(shard).deadlines.len()).sum();
+        assert_eq!((store.len(), places, queued), (2, 2, 2));
+    }
+}

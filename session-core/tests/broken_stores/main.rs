@@ -6,6 +6,7 @@ mod commits;
 mod defect;
 mod endings;
 mod inventory;
+mod limits;
 mod owners;
 mod red;
 mod rotations;

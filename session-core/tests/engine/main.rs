@@ -6,11 +6,15 @@
 mod admin;
 mod cleaner;
 mod csrf;
+mod ended;
 mod everyone;
 mod flash;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod overtaken;
+mod owner_limit;
+mod recent_login;
 mod session;
 mod site;
+mod update_all;
 mod values;

@@ -37,7 +37,7 @@ fn of_owner(store: &FjallStore, owner: &Owner, what: &List, now: Timestamp) -> R
     let limit = what.limit as usize;
     let page = wait(store.list(owner, Page { after, limit }, now))??;
     Ok(Listed {
-        records: page.records,
+        records: page.sessions.into_iter().map(|owned| owned.record).collect(),
         next: page
             .next
             .map(|next| format!("{}.{}", next.created_at.unix_millis(), next.handle)),

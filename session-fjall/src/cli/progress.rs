@@ -36,7 +36,7 @@ impl Bar {
             self.clear();
             self.walking = progress.walking;
         }
-        let bar = self.shown.get_or_insert_with(|| bar(progress.walking, progress.about));
+        let bar = self.shown.get_or_insert_with(|| bar(progress));
         bar.set_length(progress.about.max(progress.done));
         bar.set_position(progress.done);
     }
@@ -54,12 +54,15 @@ impl Drop for Bar {
     }
 }
 
-fn bar(walking: &'static str, about: u64) -> ProgressBar {
-    let template = if about == 0 {
-        "{msg} {human_pos}  {per_sec}  {elapsed}"
+fn bar(progress: Progress) -> ProgressBar {
+    let template = if progress.about == 0 {
+        "{msg} {human_pos}"
     } else {
         "{msg} {wide_bar} {human_pos} of {human_len}  {eta} left"
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(about).with_style(style).with_message(walking)
+    ProgressBar::new(progress.about)
+        .with_position(progress.done)
+        .with_style(style)
+        .with_message(progress.walking)
 }

@@ -127,8 +127,10 @@ async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(folder.path()).unwrap();
     let record = sample(1).owner("alice").record();
-    let created = store.create(key(1), record.clone(), Epoch::default()).await.unwrap();
-    assert_eq!(created, Created::Stored);
+    let created = store
+        .create(key(1), record.clone(), Admission::default(), at(START))
+        .await;
+    assert_eq!(created.unwrap(), Created::Stored);
     let what = vec![
         Mend::Session(key(1)),
         Mend::Session(key(2)),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use session_core::{Clock, Created, Epoch, Store, SystemClock};
+use session_core::{Admission, Clock, Created, Store, SystemClock};
 use session_fjall::FjallStore;
 use tempfile::TempDir;
 
-use crate::support::{HOUR, Sample, key, sample};
+use crate::support::{HOUR, Sample, at, key, sample};
 
 /// What the program did.
 pub(crate) struct Ran {
@@ -98,11 +98,9 @@ impl Home {
     pub(crate) async fn put(&self, samples: impl Iterator<Item = (u64, Sample)>) {
         let store = FjallStore::open(self.store()).unwrap();
         for (number, sample) in samples {
-            let created = store
-                .create(key(number), sample.record(), Epoch::default())
-                .await
-                .unwrap();
-            assert_eq!(created, Created::Stored);
+            let record = sample.record();
+            let created = store.create(key(number), record, Admission::default(), at(now())).await;
+            assert_eq!(created.unwrap(), Created::Stored);
         }
         store.close().await.unwrap();
     }

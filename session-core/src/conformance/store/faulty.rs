@@ -56,6 +56,8 @@ enum Fault {
     LoseAnswer,
     /// The call waits in front of the store.
     Hold(Gate),
+    /// The store does it, and the answer waits on its way back.
+    HoldAnswer(Gate),
 }
 
 impl FaultyStore {
@@ -82,6 +84,13 @@ impl FaultyStore {
     pub fn hold_next(&self, operation: Operation) -> Gate {
         let gate = Gate::closed();
         self.scripts()[operation.index()].push_back(Fault::Hold(gate.clone()));
+        gate
+    }
+
+    /// The next call of this operation is carried out, and its answer waits until the gate is opened.
+    pub fn hold_answer(&self, operation: Operation) -> Gate {
+        let gate = Gate::closed();
+        self.scripts()[operation.index()].push_back(Fault::HoldAnswer(gate.clone()));
         gate
     }
 
@@ -129,6 +138,11 @@ impl FaultyStore {
             Some(Fault::Hold(gate)) => {
                 gate.pass().await;
                 call.await
+            }
+            Some(Fault::HoldAnswer(gate)) => {
+                let answer = call.await;
+                gate.pass().await;
+                answer
             }
         }
     }
@@ -282,6 +296,25 @@ mod tests {
         });
         gate.arrived().await;
         assert!(store.load(sample::key(1), now).await.unwrap().is_none());
+        gate.open();
+        assert_eq!(held.await.unwrap().unwrap(), Created::Stored);
+    }
+
+    #[tokio::test]
+    async fn a_held_answer_leaves_the_operation_done() {
+        let store = store();
+        let now = sample::now();
+        let gate = store.hold_answer(Operation::Create);
+        let held = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move {
+                let admission = Admission::default();
+                store.create(sample::key(1), sample::record(now), admission, now).await
+            }
+        });
+        gate.arrived().await;
+        assert!(store.load(sample::key(1), now).await.unwrap().is_some());
+        assert!(!held.is_finished());
         gate.open();
         assert_eq!(held.await.unwrap().unwrap(), Created::Stored);
     }

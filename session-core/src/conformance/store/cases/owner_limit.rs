@@ -365,14 +365,14 @@ pub(in super::super) async fn a_collision_ends_nothing(store: TestStore) {
     assert_eq!(
         store.create_on(key(2), &alices(3, start), terms, now).await,
         Created::Collision,
-        "create onto a key that is taken must be a collision"
+        "create onto a key that is taken must be a collision, and end nothing (P12)"
     );
     assert_eq!(
         store
             .rotate_on((key(5), key(2)), 1, &signed_in(&guest, now), now, terms)
             .await,
         Rotated::Collision,
-        "rotate onto a key that is taken must be a collision"
+        "rotate onto a key that is taken must be a collision, and end nothing (P12)"
     );
     assert_eq!(
         handles(&store, now).await,
