@@ -6,6 +6,7 @@
 //! ```text
 //! bin/axum, bin/actix, bin/rocket     routes and handlers, a few lines each
 //!   ├─ options  the command line; opens store, keys and engine
+//!   ├─ metrics  figures for Prometheus, if they are asked for
 //!   ├─ server   what is printed; when to stop
 //!   ├─ shop     what a visitor does, on a `&Session`      catalogue, forms, note, label, failure
 //!   ├─ live     what goes over the cart's WebSocket, on a `Session` that outlives its response
@@ -39,6 +40,7 @@ pub mod failure;
 pub mod forms;
 pub mod label;
 pub mod live;
+pub mod metrics;
 pub mod moment;
 pub mod note;
 pub mod options;
@@ -54,6 +56,8 @@ pub use options::Options;
 mod documents {
     #[doc = include_str!("../../README.md")]
     pub struct Readme;
+    #[doc = include_str!("../../docs/metrics.md")]
+    pub struct Metrics;
     #[doc = include_str!("../../docs/writing-a-store.md")]
     pub struct WritingAStore;
     #[doc = include_str!("../../docs/writing-an-adapter.md")]

@@ -10,6 +10,8 @@ use session_core::{Engine, Result, SessionConfig, SigningKeys};
 use session_fjall::FjallStore;
 use tracing_subscriber::EnvFilter;
 
+use crate::metrics;
+
 /// What the session cookie is called.
 pub const COOKIE: &str = "keepsake-session";
 
@@ -23,6 +25,10 @@ pub struct Options {
     /// Where to keep the sessions and the key that signs their cookies; created if it is missing.
     #[arg(long, default_value = "session-data", value_name = "DIR")]
     pub data: PathBuf,
+
+    /// Where to serve metrics for Prometheus: an address that only this machine reaches. Off unless given.
+    #[arg(long, value_name = "ADDRESS", value_parser = metrics::address)]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Options {
@@ -43,6 +49,10 @@ impl Options {
     /// # Errors
     ///
     /// What `SigningKeys::load_or_create` and `FjallStore::open` say, with the path: another process holds the folder, say.
+    ///
+    /// # Panics
+    ///
+    /// With `--metrics`, outside of a tokio runtime.
     pub fn open(&self) -> Result<(Engine, FjallStore)> {
         let keys = SigningKeys::load_or_create(self.data.join("session.key"))?;
         let store = FjallStore::open(self.data.join("store"))?;
@@ -52,7 +62,15 @@ impl Options {
             .danger()
             .insecure_cookies()
             .build()?;
-        let engine = Engine::builder(Arc::new(store.clone()), keys).config(config).build();
+        let mut builder = Engine::builder(Arc::new(store.clone()), keys).config(config);
+        if let Some(address) = self.metrics {
+            metrics::serve(address)?;
+            builder = builder.metrics();
+        }
+        let engine = builder.build();
+        if self.metrics.is_some() {
+            tokio::spawn(metrics::count(engine.clone()));
+        }
         Ok((engine, store))
     }
 }

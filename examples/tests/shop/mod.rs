@@ -2,6 +2,7 @@
 
 mod browser;
 mod gift_note;
+mod metrics;
 mod server;
 mod socket;
 
@@ -9,6 +10,7 @@ use std::net::TcpStream;
 
 pub(crate) use browser::Browser;
 pub(crate) use gift_note::*;
+pub(crate) use metrics::*;
 pub(crate) use server::Shop;
 
 use browser::Page;
@@ -48,6 +50,8 @@ macro_rules! scenarios {
             an_open_socket_does_not_keep_the_shop_open
             a_folder_in_use_is_refused_by_name
             a_port_in_use_is_refused_by_name
+            metrics_are_served_on_an_address_of_their_own
+            metrics_that_others_could_read_are_refused
         }
     };
     (@each $binary:expr => $($scenario:ident)*) => {

@@ -18,11 +18,14 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open(binary: &'static str) -> Self {
-        Self::open_on(binary, tempfile::tempdir().unwrap())
+        Self::open_on(binary, tempfile::tempdir().unwrap(), &[])
     }
 
-    fn open_on(binary: &'static str, data: TempDir) -> Self {
-        let mut process = command(binary, "127.0.0.1:0", data.path()).spawn().unwrap();
+    fn open_on(binary: &'static str, data: TempDir, options: &[&str]) -> Self {
+        let mut process = command(binary, "127.0.0.1:0", data.path())
+            .args(options)
+            .spawn()
+            .unwrap();
         let said = first_line(&mut process);
         let (_, address) = said.trim().split_once("http://").expect("it says where it is open");
         Self {
@@ -34,23 +37,28 @@ impl Shop {
     }
 
     /// Stops it as a service manager does, and opens it again on the same folder.
-    pub(crate) fn restart(mut self) -> Self {
+    pub(crate) fn restart(self) -> Self {
+        self.restart_with(&[])
+    }
+
+    /// The same, with more options.
+    pub(crate) fn restart_with(mut self, options: &[&str]) -> Self {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert!(self.process.wait().unwrap().success(), "it did not stop cleanly");
-        self.reopen()
+        self.reopen(options)
     }
 
     /// Ends it without a warning, and opens it again on the same folder.
     pub(crate) fn crash_and_restart(mut self) -> Self {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.reopen()
+        self.reopen(&[])
     }
 
-    fn reopen(mut self) -> Self {
+    fn reopen(mut self, options: &[&str]) -> Self {
         let data = self.data.take().expect("a shop has a folder until it is reopened");
-        Self::open_on(self.binary, data)
+        Self::open_on(self.binary, data, options)
     }
 
     /// Opens one more, which must fail; returns what it wrote to standard error.
@@ -65,6 +73,14 @@ impl Shop {
         }
         let output = process.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "it opened");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Asks for options that do not exist so; returns what it wrote to standard error.
+    #[track_caller]
+    pub(crate) fn misused(&self, options: &[&str]) -> String {
+        let output = Command::new(self.binary).args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "it opened");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
