@@ -20,8 +20,8 @@ use crate::extract::Session;
 /// Whom the guard denies gets 404. See [`session_core::Admin`].
 ///
 /// ```
-/// use adapter_axum::session_core::{AdminAccess, Session};
-/// use adapter_axum::{MemoryStore, SessionAdmin, SessionLayer, SigningKeys};
+/// use adapter_axum::session_core::Session;
+/// use adapter_axum::{AdminAccess, MemoryStore, SessionAdmin, SessionLayer, SigningKeys};
 /// use axum::Router;
 ///
 /// let admin = SessionAdmin::new(|session: &Session| match session.owner() {
@@ -77,7 +77,7 @@ async fn answer(admin: &Admin, request: Request) -> Response {
     respond(admin.answer(&session, request).await)
 }
 
-/// axum reads bodies as a part of requests, and so knows their limit.
+/// axum reads bodies as a part of requests, and so knows their limit. A form is ASCII, so text will do.
 async fn read(body: Body) -> Option<String> {
     let mut request = Request::new(body);
     DefaultBodyLimit::max(Admin::BODY_LIMIT).apply(&mut request);

@@ -105,8 +105,8 @@ pub struct AdminRequest<'a> {
     pub body: Option<&'a [u8]>,
 }
 
-/// What to answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to answer. `Debug` does not show the body, which may hold a token against forgery.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdminReply {
     /// The HTTP status.
@@ -316,6 +316,15 @@ fn status(error: &Error) -> u16 {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Error(error)
+    }
+}
+
+impl fmt::Debug for AdminReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminReply")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
     }
 }
 

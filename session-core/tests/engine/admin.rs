@@ -120,6 +120,18 @@ async fn a_store_that_finds_nothing_says_so() {
     assert_eq!(ask(&engine, "", "owner=alice&action=revoke-owner").await.status, 501);
 }
 
+#[tokio::test]
+async fn debug_of_an_answer_shows_no_token() {
+    let page = ask(&Site::new().engine, "", "").await;
+    let token = page
+        .body
+        .split("name=\"csrf_token\" value=\"")
+        .nth(1)
+        .map(|rest| &rest[..86])
+        .unwrap();
+    assert!(!format!("{page:?}").contains(&token[..16]));
+}
+
 struct Undecided(ErrorKind);
 
 #[async_trait]
