@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use rocket::data::{Data, ToByteUnit};
+use rocket::data::{Capped, Data, ToByteUnit};
 use rocket::http::{Method, Status};
 use rocket::route::{Handler, Outcome};
 use rocket::{Request, Response, Route};
@@ -59,10 +59,7 @@ impl Handler for SessionAdmin {
         let header = |name| request.headers().get_one(name).map(str::as_bytes);
         let path: Vec<&str> = request.routed_segments(0..).collect();
         let body = data.open(Admin::BODY_LIMIT.bytes()).into_bytes().await;
-        let body = body
-            .ok()
-            .filter(|body| body.is_complete())
-            .map(|body| body.into_inner());
+        let body = body.ok().filter(Capped::is_complete).map(Capped::into_inner);
         let asked = AdminRequest {
             method: request.method().as_str(),
             path: &path.join("/"),

@@ -7,7 +7,7 @@ use super::Refusal;
 use super::fields::{Fields, unreadable};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::StoreKey;
+use crate::id::{Owner, StoreKey};
 use crate::registry::{OwnedSession, SessionStats};
 use crate::session::Session;
 use crate::store::{Cursor, InventoryCursor};
@@ -71,7 +71,7 @@ impl Listing {
             .map(|OwnedSession { owner, info }| {
                 json!({
                     "handle": info.handle,
-                    "owner": owner.as_ref().map(|owner| owner.as_str()),
+                    "owner": owner.as_ref().map(Owner::as_str),
                     "label": info.label,
                     "created_at": info.created_at.to_string(),
                     "authenticated_at": text(info.authenticated_at),
