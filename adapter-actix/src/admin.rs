@@ -16,8 +16,8 @@ use crate::extract::Session;
 ///
 /// ```
 /// use actix_web::{App, web};
-/// use adapter_actix::session_core::{AdminAccess, Session};
-/// use adapter_actix::{MemoryStore, SessionAdmin, SessionMiddleware, SigningKeys};
+/// use adapter_actix::session_core::Session;
+/// use adapter_actix::{AdminAccess, MemoryStore, SessionAdmin, SessionMiddleware, SigningKeys};
 ///
 /// let admin = SessionAdmin::new(|session: &Session| match session.owner() {
 ///     Some(owner) if owner.as_str() == "root" => AdminAccess::Granted,

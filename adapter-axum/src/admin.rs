@@ -20,8 +20,8 @@ use crate::extract::Session;
 /// Whom the guard denies gets 404. See [`session_core::Admin`].
 ///
 /// ```
-/// use adapter_axum::session_core::{AdminAccess, Session};
-/// use adapter_axum::{MemoryStore, SessionAdmin, SessionLayer, SigningKeys};
+/// use adapter_axum::session_core::Session;
+/// use adapter_axum::{AdminAccess, MemoryStore, SessionAdmin, SessionLayer, SigningKeys};
 /// use axum::Router;
 ///
 /// let admin = SessionAdmin::new(|session: &Session| match session.owner() {

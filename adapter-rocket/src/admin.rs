@@ -17,8 +17,8 @@ use crate::extract::Session;
 /// Whom the guard denies gets 404. See [`session_core::Admin`].
 ///
 /// ```
-/// use adapter_rocket::session_core::{AdminAccess, Session};
-/// use adapter_rocket::{MemoryStore, SessionAdmin, SessionFairing, SigningKeys};
+/// use adapter_rocket::session_core::Session;
+/// use adapter_rocket::{AdminAccess, MemoryStore, SessionAdmin, SessionFairing, SigningKeys};
 ///
 /// let admin = SessionAdmin::new(|session: &Session| match session.owner() {
 ///     Some(owner) if owner.as_str() == "root" => AdminAccess::Granted,
