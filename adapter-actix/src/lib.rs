@@ -18,13 +18,7 @@ pub use extract::{CsrfToken, Extract, Flashes, OptionalSession, Session, Session
 pub use middleware::{ResponseFuture, SessionMiddleware, SessionService};
 
 pub use session_core;
-#[cfg(feature = "admin")]
-pub use session_core::{AdminAccess, AdminGuard};
-pub use session_core::{
-    CSRF_FIELD, CSRF_HEADER, CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, Error, ErrorKind, Event, Flash,
-    FlashLevel, FromSession, Handle, Key, Lifetime, Limits, MemoryStore, Observer, OnServerError, Owner, SameSite,
-    SessionConfig, SessionInfo, SessionPage, SessionValue, SigningKey, SigningKeys, Store, Timestamp,
-};
+pub use session_core::application::*;
 
 #[cfg(feature = "fjall")]
 pub use session_fjall::FjallStore;

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+pub mod application;
 mod cleaner;
 mod clock;
 mod config;
