@@ -204,6 +204,21 @@ async fn a_login_may_end_the_owner_s_other_sessions_in_the_same_request() {
 }
 
 #[tokio::test]
+async fn revoking_all_ends_a_login_under_way_also_if_others_are_revoked_after_it() {
+    let site = Site::new();
+    let visitor = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let (inbound, session) = site.request(visitor.as_deref()).await;
+    session.login("alice").unwrap();
+    let (alice, sessions) = (session.owner().unwrap(), site.engine.sessions().unwrap());
+    sessions.revoke_all(&alice).await.unwrap();
+    sessions.revoke_others(&alice, session.handle().unwrap()).await.unwrap();
+    let refused = inbound.finish(Outcome::Success).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Revoked);
+}
+
+#[tokio::test]
 async fn a_cleaner_s_period_has_bounds() {
     for period in [Duration::ZERO, Duration::MAX] {
         let config = SessionConfig::builder()
