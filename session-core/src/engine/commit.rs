@@ -61,13 +61,15 @@ impl Session {
                 StoreOp::Rotate | StoreOp::Delete | StoreOp::DeleteThenCreate
             );
             let moved = state.base.live().filter(|_| moves).map(|live| live.record.handle());
-            let work = Work::new(&state.base, changes);
+            let unanswered = std::mem::take(&mut state.unanswered);
+            let work = Work::new(&state.base, changes, unanswered);
             state.in_flight = Some(work.changes.clone());
             (plan, work, moved)
         };
         let guard = PutBack {
             session: self,
             moved,
+            work: &work,
             changes: Some(work.changes.clone()),
         };
         let committed = engine.execute(plan.store, &work, now).await;
@@ -80,6 +82,7 @@ struct PutBack<'a> {
     session: &'a Session,
     /// The session, if the commit takes it from its key.
     moved: Option<Handle>,
+    work: &'a Work,
     changes: Option<Arc<Changes>>,
 }
 
@@ -128,12 +131,14 @@ impl PutBack<'_> {
 
 impl Drop for PutBack<'_> {
     fn drop(&mut self) {
+        let mut state = self.session.state();
+        state.unanswered = self.work.take_unanswered();
         if let Some(changes) = self.changes.take() {
-            let mut state = self.session.state();
             state.in_flight = None;
             let later = std::mem::take(&mut state.changes);
             state.changes = Arc::unwrap_or_clone(changes).then(later);
         }
+        drop(state);
         // Only now can those who wait for its end tell an end from a renewal by this very session. Also after an error: it may be done.
         if let Some(handle) = self.moved {
             self.session.engine().watchers().wake(handle);

@@ -15,6 +15,8 @@ pub(crate) struct State {
     /// What a commit that is under way is storing.
     pub(crate) in_flight: Option<Arc<Changes>>,
     pub(crate) changes: Changes,
+    /// Ids that a commit has asked the store for and got no answer: one of them may be where the session is by now.
+    pub(crate) unanswered: Vec<SessionId>,
     pub(crate) head: Head,
     pub(crate) cookie: CookieDuty,
 }
@@ -79,6 +81,7 @@ impl State {
             base,
             in_flight: None,
             changes: Changes::default(),
+            unanswered: Vec::new(),
             head: Head::Open,
             cookie: CookieDuty::Nothing,
         }
