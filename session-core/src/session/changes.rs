@@ -173,7 +173,12 @@ impl Changes {
 
     /// Whether a record would look different afterwards, apart from its id and owner.
     pub(crate) fn change_data(&self) -> bool {
-        self.scope == Scope::Clear || !self.entries.is_empty() || self.label.is_some() || self.lifetime.is_some()
+        self.change_values() || self.label.is_some() || self.lifetime.is_some()
+    }
+
+    /// Whether anything happens to values.
+    pub(crate) fn change_values(&self) -> bool {
+        self.scope == Scope::Clear || !self.entries.is_empty()
     }
 
     /// Whether these changes alone would make a session that holds a value.

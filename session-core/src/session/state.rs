@@ -108,6 +108,11 @@ impl State {
         self.layers().any(|layer| !matches!(layer.lookup(name), Lookup::Below))
     }
 
+    /// Whether this request has changes of any value that are not stored yet.
+    pub(crate) fn has_changed_values(&self) -> bool {
+        self.layers().any(Changes::change_values)
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if let Some(live) = self.base.live() {

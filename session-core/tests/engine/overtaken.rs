@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_core::conformance::store::Operation;
 use session_core::{
-    CleanerPolicy, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, SessionConfig, SigningKey, SigningKeys,
+    CleanerPolicy, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, Session, SessionConfig, SigningKey, SigningKeys,
 };
 
 use crate::site::{Site, VISITS, set_cookie};
@@ -216,6 +216,35 @@ async fn revoking_all_ends_a_login_under_way_also_if_others_are_revoked_after_it
     sessions.revoke_others(&alice, session.handle().unwrap()).await.unwrap();
     let refused = inbound.finish(Outcome::Success).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Revoked);
+}
+
+fn minus_one(visits: Option<u32>) -> Option<u32> {
+    visits?.checked_sub(1).filter(|left| *left > 0)
+}
+
+#[tokio::test]
+async fn removing_and_clearing_count_also_after_an_update_that_left_nothing() {
+    let ways: [fn(&Session); 3] = [
+        |session| session.remove(VISITS),
+        Session::clear,
+        |session| {
+            session.update_or_remove("other", minus_one).unwrap();
+            session.clear();
+        },
+    ];
+    for remove in ways {
+        let site = Site::new();
+        let cookie = site
+            .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+            .await;
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        assert_eq!(session.update_or_remove(VISITS, minus_one).unwrap(), None);
+        remove(&session);
+        site.handle(cookie.as_deref(), async |session| session.insert(VISITS, 5).unwrap())
+            .await;
+        drop(inbound.finish(Outcome::Success).await.unwrap());
+        assert_eq!(site.visits(cookie.as_deref()).await, None);
+    }
 }
 
 #[tokio::test]
