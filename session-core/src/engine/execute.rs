@@ -124,13 +124,13 @@ impl Engine {
                     self.tell(Event::Created {
                         handle: stored.record.handle(),
                     });
-                    done(self.rotate(&stored, work, now).await?)
+                    self.rotate(&stored, work, now).await
                 }
                 None => done(self.create(work, now).await?),
             },
             (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
             (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
-            (StoreOp::Rotate, Some(base)) => done(self.rotate(base, work, now).await?),
+            (StoreOp::Rotate, Some(base)) => self.rotate(base, work, now).await,
             (StoreOp::Delete, Some(base)) => {
                 self.delete(base, work, now).await?;
                 done(Base::Fresh)
@@ -242,7 +242,7 @@ impl Engine {
         Err(lost())
     }
 
-    async fn rotate(&self, base: &Snapshot, work: &Work, now: Timestamp) -> Result<Base> {
+    async fn rotate(&self, base: &Snapshot, work: &Work, now: Timestamp) -> Result<Committed> {
         let changes = &*work.changes;
         let mut old = base.key;
         let mut found = base.record.clone();
@@ -273,7 +273,7 @@ impl Engine {
                     if let Rotated::Displaced(handles) = stored {
                         self.tell_displaced(&record, &handles);
                     }
-                    return Ok(Base::Live(Live {
+                    return done(Base::Live(Live {
                         id,
                         key: new,
                         record,
@@ -285,7 +285,17 @@ impl Engine {
                 Rotated::Gone => match self.find_unanswered(work).await? {
                     Some(moved) => (old, found) = (moved.key, moved.record),
                     // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
-                    None if matches!(changes.identity, Identity::Login(_)) => return self.create(work, now).await,
+                    None if matches!(changes.identity, Identity::Login(_)) => {
+                        return match self.create(work, now).await {
+                            Ok(base) => done(base),
+                            // The handler goes on with a page of its own, and has no session to put it into but a new one.
+                            Err(error) if is_refusal(&error) => Ok(Committed {
+                                base: Some(Base::Fresh),
+                                error: Some(error),
+                            }),
+                            Err(error) => Err(error),
+                        };
+                    }
                     None => return Err(gone("renewing a session")),
                 },
                 Rotated::Conflict(current) => found = current,
@@ -325,7 +335,7 @@ impl Engine {
         let config = self.config();
         let mut record = match base {
             Some(base) => Record {
-                revision: base.revision() + 1,
+                revision: base.next_revision()?,
                 ..base.clone().seen(now)
             },
             None => Record::new(Handle::generate()?, now, config.lifetime),
@@ -391,6 +401,11 @@ pub(super) async fn pause(attempt: u32) {
         0 => tokio::task::yield_now().await,
         _ => tokio::time::sleep(longest.mul_f64(chance)).await,
     }
+}
+
+/// Whether it is the login that was not let in.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Revoked | ErrorKind::TooManySessions)
 }
 
 fn revoked() -> Error {

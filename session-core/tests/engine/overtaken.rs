@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::conformance::sample::Sample;
 use session_core::conformance::store::Operation;
 use session_core::{
-    CleanerPolicy, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, Session, SessionConfig, SigningKey, SigningKeys,
+    CleanerPolicy, Clock, Created, Deleted, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, Session, SessionConfig,
+    SigningKey, SigningKeys, Store,
 };
 
 use crate::site::{Site, VISITS, set_cookie};
@@ -245,6 +247,32 @@ async fn removing_and_clearing_count_also_after_an_update_that_left_nothing() {
         drop(inbound.finish(Outcome::Success).await.unwrap());
         assert_eq!(site.visits(cookie.as_deref()).await, None);
     }
+}
+
+/// Nobody gets there by counting: it takes a damaged store, or one that was written to from outside.
+#[tokio::test]
+async fn a_record_of_the_last_revision_can_be_read_and_ended_and_changing_it_is_an_error() {
+    let site = Site::new();
+    let cookie = site.handle(None, async |session| session.login("alice").unwrap()).await;
+    let (key, record) = site.faults.inventory().unwrap().page(None, 1).await.unwrap().records[0].clone();
+    assert_eq!(site.faults.delete(key).await.unwrap(), Deleted::Removed);
+    let last = Sample::of(&record).revision(u64::MAX).build();
+    let epoch = site.faults.owner_index().unwrap().epoch();
+    let created = site.faults.create(key, last, epoch.into(), site.clock.now()).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+
+    let changes: [fn(&Session); 2] = [|session| session.insert(VISITS, 1).unwrap(), Session::renew];
+    for change in changes {
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        change(&session);
+        let refused = inbound.finish(Outcome::Success).await.map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    }
+    let (alice, sessions) = (record.owner().unwrap(), site.engine.sessions().unwrap());
+    let refused = sessions.update_all(alice, VISITS, |_| 1).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    site.handle(cookie.as_deref(), async |session| session.logout()).await;
+    assert!(site.request(cookie.as_deref()).await.1.is_new());
 }
 
 #[tokio::test]
