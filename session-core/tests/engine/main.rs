@@ -9,6 +9,7 @@ mod csrf;
 mod ended;
 mod everyone;
 mod flash;
+mod lost_answers;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod overtaken;
