@@ -32,13 +32,15 @@
 //! It leaves out what an application needs besides sessions: passwords, and CSRF tokens. `SameSite=Lax` keeps other sites from
 //! posting these forms in a visitor's name; an application with subdomains it does not trust needs tokens too.
 
+pub mod accounts;
 pub mod assets;
 pub mod catalogue;
+pub mod devices;
 pub mod facts;
 pub mod failure;
 pub mod forms;
-pub mod label;
 pub mod live;
+pub mod members;
 pub mod moment;
 pub mod note;
 pub mod options;

@@ -11,6 +11,7 @@ use super::Browser;
 /// A running shop; dropping it ends it.
 pub(crate) struct Shop {
     binary: &'static str,
+    options: &'static [&'static str],
     process: Child,
     address: String,
     data: Option<TempDir>,
@@ -18,19 +19,27 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open(binary: &'static str) -> Self {
-        Self::open_on(binary, tempfile::tempdir().unwrap())
+        Self::open_on(binary, tempfile::tempdir().unwrap(), &[])
     }
 
-    fn open_on(binary: &'static str, data: TempDir) -> Self {
-        let mut process = command(binary, "127.0.0.1:0", data.path()).spawn().unwrap();
+    fn open_on(binary: &'static str, data: TempDir, options: &'static [&'static str]) -> Self {
+        let mut command = command(binary, "127.0.0.1:0", data.path());
+        let mut process = command.args(options).spawn().unwrap();
         let said = first_line(&mut process);
         let (_, address) = said.trim().split_once("http://").expect("it says where it is open");
         Self {
             binary,
+            options,
             address: address.to_owned(),
             process,
             data: Some(data),
         }
+    }
+
+    /// As [`restart`](Self::restart), with these options.
+    pub(crate) fn restart_with(mut self, options: &'static [&'static str]) -> Self {
+        self.options = options;
+        self.restart()
     }
 
     /// Stops it as a service manager does, and opens it again on the same folder.
@@ -50,7 +59,7 @@ impl Shop {
 
     fn reopen(mut self) -> Self {
         let data = self.data.take().expect("a shop has a folder until it is reopened");
-        Self::open_on(self.binary, data)
+        Self::open_on(self.binary, data, self.options)
     }
 
     /// Opens one more, which must fail; returns what it wrote to standard error.
