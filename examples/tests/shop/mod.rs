@@ -1,9 +1,11 @@
 //! What every framework's shop must do. Each scenario starts the binary on a folder of its own and visits it with a browser.
 
 mod browser;
+mod chromium;
 mod devices;
 mod forgery;
 mod gift_note;
+mod in_chromium;
 mod server;
 mod socket;
 mod staff;
@@ -11,9 +13,11 @@ mod staff;
 use std::net::TcpStream;
 
 pub(crate) use browser::Browser;
+pub(crate) use chromium::Chromium;
 pub(crate) use devices::*;
 pub(crate) use forgery::*;
 pub(crate) use gift_note::*;
+pub(crate) use in_chromium::*;
 pub(crate) use server::Shop;
 pub(crate) use staff::*;
 
@@ -73,12 +77,30 @@ macro_rules! scenarios {
             a_folder_in_use_is_refused_by_name
             a_port_in_use_is_refused_by_name
         }
+        $crate::shop::scenarios! { @chromium $binary =>
+            a_browser_lists_its_devices_and_an_open_cart_learns_of_its_end
+            a_browser_shows_a_new_role_when_it_reloads
+            a_browser_shows_a_message_once
+            a_browser_saves_the_note_while_it_is_typed
+            a_browser_is_kept_from_posting_what_another_site_has_made
+            a_browser_as_narrow_as_a_phone_shows_whole_pages
+        }
     };
     (@each $binary:expr => $($scenario:ident)*) => {
         $(
             #[test]
             fn $scenario() {
                 $crate::shop::$scenario($crate::shop::Shop::open($binary));
+            }
+        )*
+    };
+    (@chromium $binary:expr => $($scenario:ident)*) => {
+        $(
+            #[tokio::test]
+            #[ignore = "needs chromium"]
+            async fn $scenario() {
+                let chromium = $crate::shop::Chromium::start();
+                $crate::shop::$scenario($crate::shop::Shop::open($binary), &chromium).await;
             }
         )*
     };

@@ -81,6 +81,12 @@ impl Shop {
         Browser::new(&self.address)
     }
 
+    /// Which framework's it is.
+    pub(crate) fn framework(&self) -> &str {
+        let name = Path::new(self.binary).file_stem().and_then(|name| name.to_str());
+        name.expect("a binary has a name")
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
