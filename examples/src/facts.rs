@@ -76,7 +76,7 @@ fn values(session: &Session) -> Result<Vec<(String, String)>> {
         } else if key == Role::KEY.name() {
             accounts::role(session)?.as_str().to_owned()
         } else if key.starts_with(RESERVED_PREFIX) {
-            "the library’s: what the tokens of forms are checked against".to_owned()
+            "for the tokens in forms".to_owned()
         } else {
             "where to go after signing in".to_owned()
         };

@@ -37,8 +37,9 @@ fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
             }
             @match &visitor.account {
                 Some(account) => {
+                    a href="/devices" { "Devices" }
                     @if account.role == Role::Clerk { a href="/staff" { "Staff" } }
-                    a.name href="/devices" title="Your devices" { (account.name) }
+                    span.name title="Signed in" { (account.name) }
                     (form("/sign-out", "", &account.token, &html! { button.link { "Sign out" } }))
                 }
                 None => a href="/sign-in" { "Sign in" },
@@ -89,7 +90,7 @@ fn frame(title: &str, account: &Markup, content: &Markup) -> Markup {
 /// A form, with the token that shows that it is ours.
 fn form(action: &str, class: &str, token: &CsrfToken, content: &Markup) -> Markup {
     html! {
-        form class=[Some(class).filter(|class| !class.is_empty())] method="post" action=(action) {
+        form class=[some(class)] method="post" action=(action) {
             input type="hidden" name=(CSRF_FIELD) value=(token);
             (content)
         }
@@ -100,9 +101,13 @@ fn form(action: &str, class: &str, token: &CsrfToken, content: &Markup) -> Marku
 fn product_button(action: &str, product: &str, class: &str, token: &CsrfToken, words: &Markup) -> Markup {
     let content = html! {
         input type="hidden" name="product" value=(product);
-        button class=(class) { (words) }
+        button class=[some(class)] { (words) }
     };
     form(action, "", token, &content)
+}
+
+fn some(class: &str) -> Option<&str> {
+    Some(class).filter(|class| !class.is_empty())
 }
 
 /// A point in time, relative to now and in UTC.

@@ -195,12 +195,13 @@ impl Window {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Makes the window so wide, and as high as its page.
+    /// Makes the window so wide, and as high as its page is then.
     pub(crate) async fn resize(&self, width: u32) {
+        let mut height = json!(480);
         for _ in 0..2 {
-            let height = self.script("return document.documentElement.scrollHeight").await;
             let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == PHONE });
             self.tell("Emulation.setDeviceMetricsOverride", size).await;
+            height = self.script("return document.documentElement.scrollHeight").await;
         }
     }
 
