@@ -167,3 +167,49 @@ pub fn sign_out(session: &Session) -> Result<()> {
     session.destroy();
     session.flash(FlashLevel::Info, "You are signed out, and your cart is empty.")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use session_core::{Engine, Event, MemoryStore, SigningKeys};
+
+    use super::*;
+
+    fn accounts(folder: &tempfile::TempDir) -> Accounts {
+        Accounts {
+            members: Members::open(folder.path(), "admin").unwrap(),
+            recent_login: Duration::from_secs(600),
+        }
+    }
+
+    /// Changes a role in the list alone, as if the walk over the sessions had come just before a sign-in was stored.
+    fn make_clerk(members: Members, name: String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let change = std::thread::spawn(move || runtime.block_on(members.change(&name, Role::Clerk)));
+        assert_eq!(change.join().unwrap().unwrap(), Change::Made);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_changes_while_somebody_signs_in_is_the_one_in_the_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = accounts(&folder);
+        let members = accounts.members.clone();
+        let engine = Engine::builder(Arc::new(MemoryStore::new()), SigningKeys::generate().unwrap())
+            .observer(move |event: Event<'_>| {
+                if let Event::SignedIn { owner, .. } = event {
+                    make_clerk(members.clone(), owner.to_string());
+                }
+            })
+            .build();
+        let (_request, access) = engine.begin();
+        let session = access.session([]).await.unwrap();
+        let ada = Owner::new("Ada").unwrap();
+        accounts
+            .sign_in(&session, &ada, Stay::UntilBrowserCloses, None)
+            .await
+            .unwrap();
+        session.reload().await.unwrap();
+        assert_eq!(role(&session).unwrap(), Role::Clerk);
+    }
+}

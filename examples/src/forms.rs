@@ -9,6 +9,10 @@ use crate::members::Role;
 /// The most bytes of a form. The largest is a gift note: 500 characters of up to 12 bytes each, as `%F0%9F%8E%81`.
 pub const LIMIT: usize = 16 * 1024;
 
+/// A button alone: pressing it says everything.
+#[derive(Debug, Deserialize)]
+pub struct Button {}
+
 /// One product: to add or to remove.
 #[derive(Debug, Deserialize)]
 pub struct Choice {

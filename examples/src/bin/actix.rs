@@ -18,7 +18,7 @@ use examples::accounts::{self, Accounts};
 use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::devices::{self, Devices};
 use examples::facts::Facts;
-use examples::forms::{self, Choice, Device, Gift, Quantity, RoleChange, SignIn};
+use examples::forms::{self, Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 use examples::live::{self, Live};
 use examples::note::Note;
 use examples::options::Opened;
@@ -114,7 +114,7 @@ async fn remove(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfFor
     Ok(see_other("/cart"))
 }
 
-async fn empty(session: Session, _genuine: CsrfForm<()>) -> Redirect {
+async fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     see_other("/cart")
 }
@@ -188,7 +188,7 @@ async fn sign_in(
     Ok(Either::Right(Redirect::to(path).see_other()))
 }
 
-async fn sign_out(session: Session, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     accounts::sign_out(&session)?;
     Ok(see_other("/"))
 }
@@ -203,12 +203,12 @@ async fn end_device(session: Session, sessions: Sessions, CsrfForm(form): CsrfFo
     Ok(see_other("/devices"))
 }
 
-async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_others(&session, &sessions).await?;
     Ok(see_other("/devices"))
 }
 
-async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_all(&session, &sessions).await?;
     Ok(see_other("/"))
 }

@@ -17,7 +17,7 @@ use examples::accounts::{self, Accounts};
 use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::devices::{self, Devices};
 use examples::facts::Facts;
-use examples::forms::{self, Choice, Device, Gift, Quantity, RoleChange, SignIn};
+use examples::forms::{self, Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 use examples::live::{self, Live};
 use examples::note::Note;
 use examples::options::Opened;
@@ -108,7 +108,7 @@ async fn remove(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfFor
     Ok(Redirect::to("/cart"))
 }
 
-async fn empty(session: Session, _genuine: CsrfForm<()>) -> Redirect {
+async fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     Redirect::to("/cart")
 }
@@ -182,7 +182,7 @@ async fn sign_in(
     Ok(Redirect::to(&path).into_response())
 }
 
-async fn sign_out(session: Session, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     accounts::sign_out(&session)?;
     Ok(Redirect::to("/"))
 }
@@ -197,12 +197,12 @@ async fn end_device(session: Session, sessions: Sessions, CsrfForm(form): CsrfFo
     Ok(Redirect::to("/devices"))
 }
 
-async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_others(&session, &sessions).await?;
     Ok(Redirect::to("/devices"))
 }
 
-async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<()>) -> Answer<Redirect> {
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_all(&session, &sessions).await?;
     Ok(Redirect::to("/"))
 }

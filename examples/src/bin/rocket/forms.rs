@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use examples::{forms, members};
 use rocket::form::{FromForm, FromFormField};
 
+/// Rocket derives none without fields.
+pub(crate) type Button = HashMap<String, String>;
+
 #[derive(FromForm)]
 pub(crate) struct Choice<'r> {
     pub(crate) product: &'r str,
@@ -46,9 +49,6 @@ impl From<Role> for members::Role {
         }
     }
 }
-
-/// Of a form that is a button alone: Rocket derives none without fields.
-pub(crate) type NoFields = HashMap<String, String>;
 
 #[derive(FromForm)]
 pub(crate) struct SignIn {

@@ -31,7 +31,7 @@ use rocket::{Build, Config, Either, Request, Response, Rocket, State, catch, cat
 use rocket_ws::stream::DuplexStream;
 use rocket_ws::{Channel, Message, WebSocket};
 
-use forms::{Choice, Device, Gift, NoFields, Quantity, RoleChange, SignIn};
+use forms::{Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 
 #[rocket::main]
 async fn main() -> anyhow::Result<()> {
@@ -133,7 +133,7 @@ fn remove(session: Session, mut cart: Value<Cart>, form: CsrfForm<Choice<'_>>) -
 }
 
 #[post("/cart/empty", data = "<_genuine>")]
-fn empty(session: Session, _genuine: CsrfForm<NoFields>) -> Redirect {
+fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     Redirect::to("/cart")
 }
@@ -212,7 +212,7 @@ async fn sign_in(
 }
 
 #[post("/sign-out", data = "<_genuine>")]
-fn sign_out(session: Session, _genuine: CsrfForm<NoFields>) -> Answer<Redirect> {
+fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     accounts::sign_out(&session)?;
     Ok(Redirect::to("/"))
 }
@@ -230,13 +230,13 @@ async fn end_device(session: Session, sessions: Sessions, form: CsrfForm<Device<
 }
 
 #[post("/devices/end-others", data = "<_genuine>")]
-async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<NoFields>) -> Answer<Redirect> {
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_others(&session, &sessions).await?;
     Ok(Redirect::to("/devices"))
 }
 
 #[post("/devices/end-all", data = "<_genuine>")]
-async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<NoFields>) -> Answer<Redirect> {
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
     devices::end_all(&session, &sessions).await?;
     Ok(Redirect::to("/"))
 }
