@@ -38,9 +38,10 @@ async fn main() -> anyhow::Result<()> {
         store,
         accounts,
     } = options.open()?;
+    let stopped = server::stopped();
     server::announce(listener.local_addr()?);
 
-    let serving = axum::serve(listener, app(engine, accounts)).with_graceful_shutdown(server::stopped());
+    let serving = axum::serve(listener, app(engine, accounts)).with_graceful_shutdown(stopped);
     tokio::select! {
         served = serving => served?,
         () = grace_is_over() => server::out_of_time(),

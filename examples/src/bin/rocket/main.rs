@@ -44,6 +44,12 @@ async fn main() -> anyhow::Result<()> {
     } = options.open()?;
     let announce = AdHoc::on_liftoff("announce", |rocket| {
         Box::pin(async {
+            // Rocket itself listens for signals a moment later only.
+            let (stopped, shutdown) = (server::stopped(), rocket.shutdown());
+            tokio::spawn(async {
+                stopped.await;
+                shutdown.notify();
+            });
             let config = rocket.config();
             server::announce(SocketAddr::new(config.address, config.port));
         })
@@ -61,7 +67,6 @@ fn app(listen: SocketAddr, engine: Engine, accounts: Accounts) -> Rocket<Build> 
         address: listen.ip(),
         port: listen.port(),
         limits: Limits::default().limit("form", examples::forms::LIMIT.into()),
-        // Rocket itself stops on Ctrl-C and on what a service manager sends.
         shutdown: Shutdown {
             grace: GRACE.as_secs() as u32,
             mercy: 1,
