@@ -11,6 +11,7 @@ use super::Browser;
 /// A running shop; dropping it ends it.
 pub(crate) struct Shop {
     binary: &'static str,
+    options: Vec<String>,
     process: Child,
     address: String,
     data: Option<TempDir>,
@@ -18,46 +19,47 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open(binary: &'static str) -> Self {
-        Self::open_on(binary, tempfile::tempdir().unwrap(), &[])
+        Self::open_on(binary, tempfile::tempdir().unwrap(), Vec::new())
     }
 
-    fn open_on(binary: &'static str, data: TempDir, options: &[&str]) -> Self {
-        let mut process = command(binary, "127.0.0.1:0", data.path())
-            .args(options)
-            .spawn()
-            .unwrap();
+    fn open_on(binary: &'static str, data: TempDir, options: Vec<String>) -> Self {
+        let mut command = command(binary, "127.0.0.1:0", data.path());
+        let mut process = command.args(&options).spawn().unwrap();
         let said = first_line(&mut process);
         let (_, address) = said.trim().split_once("http://").expect("it says where it is open");
         Self {
             binary,
+            options,
             address: address.to_owned(),
             process,
             data: Some(data),
         }
     }
 
-    /// Stops it as a service manager does, and opens it again on the same folder.
-    pub(crate) fn restart(self) -> Self {
-        self.restart_with(&[])
+    /// As [`restart`](Self::restart), with these options.
+    pub(crate) fn restart_with(mut self, options: &[&str]) -> Self {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self.restart()
     }
 
-    /// The same, with more options.
-    pub(crate) fn restart_with(mut self, options: &[&str]) -> Self {
+    /// Stops it as a service manager does, and opens it again on the same folder.
+    pub(crate) fn restart(mut self) -> Self {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert!(self.process.wait().unwrap().success(), "it did not stop cleanly");
-        self.reopen(options)
+        self.reopen()
     }
 
     /// Ends it without a warning, and opens it again on the same folder.
     pub(crate) fn crash_and_restart(mut self) -> Self {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.reopen(&[])
+        self.reopen()
     }
 
-    fn reopen(mut self, options: &[&str]) -> Self {
+    fn reopen(mut self) -> Self {
         let data = self.data.take().expect("a shop has a folder until it is reopened");
+        let options = std::mem::take(&mut self.options);
         Self::open_on(self.binary, data, options)
     }
 
@@ -86,6 +88,12 @@ impl Shop {
 
     pub(crate) fn visitor(&self) -> Browser {
         Browser::new(&self.address)
+    }
+
+    /// Which framework's it is.
+    pub(crate) fn framework(&self) -> &str {
+        let name = Path::new(self.binary).file_stem().and_then(|name| name.to_str());
+        name.expect("a binary has a name")
     }
 
     pub(crate) fn address(&self) -> &str {
