@@ -5,6 +5,7 @@ use crate::cookie::{CookieAttributes, CookieTemplate, SameSite};
 use crate::error::Result;
 use crate::lifetime::Lifetime;
 use crate::record::Limits;
+use crate::store::OwnerLimit;
 
 /// How sessions behave. The default is right for most applications served over HTTPS.
 ///
@@ -25,6 +26,7 @@ pub struct SessionConfig {
     pub(crate) lifetime: Lifetime,
     pub(crate) remember_lifetime: Lifetime,
     pub(crate) limits: Limits,
+    pub(crate) owner_limit: Option<OwnerLimit>,
     pub(crate) on_server_error: OnServerError,
     pub(crate) cleaner: CleanerPolicy,
     pub(crate) transport: Transport,
@@ -85,6 +87,7 @@ pub struct SessionConfigBuilder {
     lifetime: Lifetime,
     remember_lifetime: Lifetime,
     limits: Limits,
+    owner_limit: Option<OwnerLimit>,
     on_server_error: OnServerError,
     cleaner: CleanerPolicy,
 }
@@ -96,6 +99,7 @@ impl Default for SessionConfigBuilder {
             lifetime: Lifetime::default(),
             remember_lifetime: Lifetime::aal1(),
             limits: Limits::default(),
+            owner_limit: None,
             on_server_error: OnServerError::default(),
             cleaner: CleanerPolicy::default(),
         }
@@ -152,6 +156,17 @@ impl SessionConfigBuilder {
         self
     }
 
+    /// How many sessions one owner may have, and what happens to a login beyond that (OWASP ASVS 5.0 V7.1.2). Default any number.
+    ///
+    /// Counted are live sessions, in the same step that stores the login, so that logins that run at once cannot exceed it. A login
+    /// to a session that is the owner's already does not count again. A limit that is lowered ends nothing by itself: the next
+    /// login of that owner meets it. The store needs an owner index: without one every login fails with
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    pub fn owner_limit(mut self, limit: OwnerLimit) -> Self {
+        self.owner_limit = Some(limit);
+        self
+    }
+
     /// What happens to changes when the handler answers with a server error.
     pub fn on_server_error(mut self, policy: OnServerError) -> Self {
         self.on_server_error = policy;
@@ -185,6 +200,7 @@ impl SessionConfigBuilder {
             lifetime: self.lifetime,
             remember_lifetime: self.remember_lifetime,
             limits: self.limits,
+            owner_limit: self.owner_limit,
             on_server_error: self.on_server_error,
             cleaner: self.cleaner,
         })

@@ -53,6 +53,10 @@ pub enum ErrorKind {
     Gone,
     /// The owner's sessions were revoked while this login was under way.
     Revoked,
+    /// The owner has as many sessions as [`owner_limit`](crate::SessionConfigBuilder::owner_limit) allows.
+    TooManySessions,
+    /// What was asked for needs a more recent login.
+    StaleLogin,
     /// The response head was already sent, so a new token could not reach the browser.
     ResponseSent,
     /// The store has no owner index.
@@ -86,12 +90,14 @@ impl Error {
     /// The HTTP status code that an adapter answers with unless the application decides otherwise.
     ///
     /// A store that is down is 503, never "no session" (P13). A session that ended under a request is 409, so that a client may
-    /// try again; a login that a revocation overtook is 401. Everything else is a fault of ours or of the application: 500.
+    /// try again. So is a login beyond the limit of sessions: the user can resolve it, by ending another one, and try again
+    /// (RFC 9110 §15.5.10; 429 is about the rate of requests, RFC 6585 §4). A login that a revocation overtook is 401, and so is
+    /// one that is too long ago for what was asked (as in RFC 9470 §3). Everything else is a fault of ours or of the application: 500.
     pub fn status_code(&self) -> u16 {
         match self.kind() {
             ErrorKind::Unavailable | ErrorKind::Conflict => 503,
-            ErrorKind::Gone => 409,
-            ErrorKind::Revoked => 401,
+            ErrorKind::Gone | ErrorKind::TooManySessions => 409,
+            ErrorKind::Revoked | ErrorKind::StaleLogin => 401,
             _ => 500,
         }
     }
@@ -105,7 +111,7 @@ impl Error {
         if self.status_code() >= 500 {
             tracing::error!(%error, "session error");
         } else {
-            tracing::debug!(%error, "session ended during a request");
+            tracing::debug!(%error, "session refused a request");
         }
     }
 }

@@ -30,6 +30,13 @@ pub enum Event<'a> {
         /// Its public name.
         handle: Handle,
     },
+    /// A session was ended to make room for a newer one of its owner.
+    Displaced {
+        /// Its public name.
+        handle: Handle,
+        /// Whose.
+        owner: &'a Owner,
+    },
     /// Sessions of an owner were ended.
     Revoked {
         /// Whose.
@@ -71,6 +78,7 @@ pub(crate) fn log(event: Event<'_>) {
         Event::SignedIn { handle, .. } => tracing::info!(%handle, "session signed in"),
         Event::Renewed { handle } => tracing::debug!(%handle, "session renewed"),
         Event::Destroyed { handle } => tracing::info!(%handle, "session destroyed"),
+        Event::Displaced { handle, .. } => tracing::info!(%handle, "session ended to make room for a newer one"),
         Event::Revoked { sessions, .. } => tracing::info!(sessions, "sessions revoked"),
         Event::Expired { sessions } => tracing::debug!(sessions, "expired sessions removed"),
         // A flood of forged tokens must not become a flood of log lines at the usual level.

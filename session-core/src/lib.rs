@@ -35,6 +35,6 @@ pub use record::{FORMAT_VERSION, Limits, Persistence, Record, Revision, StoredVa
 pub use registry::{SessionInfo, SessionPage, Sessions};
 pub use session::Session;
 pub use store::{
-    Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, OwnedPage, OwnerIndex, Page, Replaced, Revocations, Revoke,
-    Rotated, Rotation, Store, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, MemoryStore, Owned, OwnedPage, OwnerIndex, OwnerLimit, Page,
+    Replaced, Revocations, Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
 };

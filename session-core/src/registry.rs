@@ -66,7 +66,11 @@ impl Sessions {
             .list(owner, Page { after, limit }, self.engine.now())
             .await?;
         Ok(SessionPage {
-            sessions: page.records.iter().map(SessionInfo::of).collect(),
+            sessions: page
+                .sessions
+                .iter()
+                .map(|found| SessionInfo::of(&found.record))
+                .collect(),
             next: page.next,
         })
     }

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Created, Deleted, Epoch, MemoryStore, OwnerIndex, Record, Replaced, Result, Revision, Rotated, Rotation, Store,
+    Admission, Created, Deleted, MemoryStore, OwnerIndex, Record, Replaced, Result, Revision, Rotated, Rotation, Store,
     StoreKey, Swept, Timestamp, Touched,
 };
 
@@ -54,8 +54,8 @@ impl Server {
 
 #[async_trait]
 impl Store for Server {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        self.inner.create(key, record, began).await
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        self.inner.create(key, record, admission, now).await
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {

@@ -8,7 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{Created, Epoch, Store};
+use session_core::{Admission, Created, Store, Timestamp};
 use session_fjall::FjallStore;
 use support::{HOUR, START, at, key, sample};
 
@@ -40,7 +40,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 if number.is_multiple_of(10) {
                     sample.owner = Some(format!("user {number}"));
                 }
-                let created = store.create(key(number), sample.record(), Epoch::default()).await;
+                let created = store
+                    .create(key(number), sample.record(), Admission::default(), Timestamp::default())
+                    .await;
                 assert_eq!(created.expect("the disk has room"), Created::Stored);
             }
         });
@@ -84,7 +86,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut early = sample(sessions);
     early.idle = None;
     early.absolute = Some(HOUR / 2);
-    let created = store.create(key(sessions), early.record(), Epoch::default()).await?;
+    let created = store
+        .create(
+            key(sessions),
+            early.record(),
+            Admission::default(),
+            Timestamp::default(),
+        )
+        .await?;
     assert_eq!(created, Created::Stored);
     let lowered = sweep(&store, START + 2 * HOUR, 1).await?;
     println!("{:<31} {lowered:>12.1?}", "sweep after a lowered mark");

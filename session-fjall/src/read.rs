@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::path::Path;
 
 use fjall::Readable;
-use session_core::{Cursor, OwnedPage, Owner, Page, Record, Result, StoreKey, Timestamp};
+use session_core::{Cursor, Owned, OwnedPage, Owner, Page, Record, Result, StoreKey, Timestamp};
 
 use crate::database::Tables;
 use crate::failure;
@@ -75,7 +75,7 @@ impl Reader<'_> {
         };
         let end = Bound::Included(layout::owner_end(owner).to_vec());
         let failed = |error| failure::reading(self.path, error);
-        let mut records = Vec::new();
+        let mut sessions: Vec<Owned> = Vec::new();
         for entry in snapshot.range(&self.tables.owners, (start, end)) {
             let key = entry.value().map_err(failed)?;
             let Some(bytes) = snapshot.get(&self.tables.records, &key).map_err(failed)? else {
@@ -90,13 +90,15 @@ impl Reader<'_> {
             if record.is_expired(now) {
                 continue;
             }
-            if records.len() == limit {
-                let next = records.last().map(Cursor::of);
-                return Ok(OwnedPage { records, next });
+            if sessions.len() == limit {
+                let next = sessions.last().map(|last| Cursor::of(&last.record));
+                return Ok(OwnedPage { sessions, next });
             }
-            records.push(record);
+            let key =
+                layout::store_key(&key).ok_or_else(|| failure::corrupt(self.path, "an owner's list is malformed"))?;
+            sessions.push(Owned { key, record });
         }
-        Ok(OwnedPage { records, next: None })
+        Ok(OwnedPage { sessions, next: None })
     }
 
     /// How many records are stored, expired ones included; walks over all of them.

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use flume::Sender;
 use session_core::{
-    Backlog, Created, Deleted, Epoch, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result, Revision, Revoke,
-    Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
+    Admission, Backlog, Created, Deleted, Epoch, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result,
+    Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
 };
 
 use crate::builder::FjallStoreBuilder;
@@ -190,11 +190,12 @@ impl FjallStore {
 
 #[async_trait]
 impl Store for FjallStore {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
         self.ask(|reply| Request::Create {
             key,
             record,
-            began,
+            admission,
+            now,
             reply,
         })
         .await

@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use session_core::{
-    Backlog, Created, Cursor, Deleted, Epoch, ErrorKind, MemoryStore, Owner, OwnerIndex, Page, Replaced, Revoke,
+    Admission, Backlog, Created, Cursor, Deleted, ErrorKind, MemoryStore, Owner, OwnerIndex, Page, Replaced, Revoke,
     Rotated, Rotation, Store, Touched,
 };
 use session_fjall::{Durability, FjallStore};
@@ -21,7 +21,7 @@ fn store() -> (TempDir, FjallStore) {
 
 async fn create(store: &dyn Store, number: u64, sample: &Sample) -> Created {
     store
-        .create(key(number), sample.record(), Epoch::default())
+        .create(key(number), sample.record(), Admission::default(), at(START))
         .await
         .unwrap()
 }
@@ -163,7 +163,7 @@ async fn a_rotation_has_one_winner_and_kills_the_old_key() {
         expected: 1,
         new: key(new),
         record: next.record(),
-        began: Epoch::default(),
+        admission: Admission::default(),
         now: at(START),
     };
     let (one, two) = tokio::join!(store.rotate(rotation(2)), store.rotate(rotation(3)));
@@ -171,7 +171,7 @@ async fn a_rotation_has_one_winner_and_kills_the_old_key() {
     assert!(store.load(key(1), at(START)).await.unwrap().is_none());
     assert_eq!(store.verify().unwrap(), 1);
     let listed = store.list(&owner("alice"), ALL, at(START)).await.unwrap();
-    assert_eq!(listed.records, [next.record()]);
+    assert_eq!(listed.sessions[0].record, next.record());
 }
 
 #[tokio::test]
@@ -197,8 +197,8 @@ async fn a_list_has_each_session_on_one_page_newest_first() {
     loop {
         let page = Page { after, limit: 4 };
         let page = store.list(&owner("alice"), page, at(START + 100)).await.unwrap();
-        assert!(page.records.len() <= 4);
-        found.extend(page.records.iter().map(Cursor::of));
+        assert!(page.sessions.len() <= 4);
+        found.extend(page.sessions.iter().map(|found| Cursor::of(&found.record)));
         match page.next {
             Some(next) => after = Some(next),
             None => break,
@@ -232,18 +232,24 @@ async fn a_login_that_began_before_a_revocation_is_refused() {
     let began = store.epoch();
     assert_eq!(store.revoke(&owner("alice"), Revoke::All, at(START)).await.unwrap(), 0);
     let record = sample(2).owner("alice").record();
-    let created = store.create(key(2), record.clone(), began).await.unwrap();
+    let created = store
+        .create(key(2), record.clone(), began.into(), at(START))
+        .await
+        .unwrap();
     assert_eq!(created, Created::Revoked);
     let rotated = store.rotate(Rotation {
         old: key(1),
         expected: 1,
         new: key(3),
         record: record.clone(),
-        began,
+        admission: began.into(),
         now: at(START),
     });
     assert_eq!(rotated.await.unwrap(), Rotated::Revoked);
-    let created = store.create(key(2), record, store.epoch()).await.unwrap();
+    let created = store
+        .create(key(2), record, store.epoch().into(), at(START))
+        .await
+        .unwrap();
     assert_eq!(created, Created::Stored);
 }
 
@@ -273,7 +279,10 @@ async fn everyone_in_a_group_gets_the_right_answer() {
             let store = store.clone();
             tasks.spawn(async move {
                 let record = sample(number).owner("alice").record();
-                let created = store.create(key(number), record, Epoch::default()).await.unwrap();
+                let created = store
+                    .create(key(number), record, Admission::default(), at(START))
+                    .await
+                    .unwrap();
                 assert_eq!(created, Created::Stored);
                 if number % 2 == 0 {
                     assert_eq!(store.delete(key(number)).await.unwrap(), Deleted::Removed);
@@ -290,7 +299,7 @@ async fn everyone_in_a_group_gets_the_right_answer() {
 async fn a_cancelled_caller_disturbs_nobody() {
     let (_folder, store) = store();
     for number in 0..50 {
-        let create = store.create(key(number), sample(number).record(), Epoch::default());
+        let create = store.create(key(number), sample(number).record(), Admission::default(), at(START));
         tokio::select! {
             biased;
             _ = create => {}
@@ -353,8 +362,13 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
             match dice.roll(9) {
                 0 | 1 => {
                     let record = new.record();
-                    let theirs = reference.create(key(number), record.clone(), reference.epoch()).await;
-                    let answer = ours.create(key(number), record, ours.epoch()).await.unwrap();
+                    let theirs = reference
+                        .create(key(number), record.clone(), reference.epoch().into(), at(now))
+                        .await;
+                    let answer = ours
+                        .create(key(number), record, ours.epoch().into(), at(now))
+                        .await
+                        .unwrap();
                     assert_eq!(answer, theirs.unwrap(), "{same}");
                 }
                 2 => {
@@ -384,11 +398,11 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
                         expected,
                         new: key(dice.roll(12)),
                         record: new.record(),
-                        began: ours.epoch(),
+                        admission: ours.epoch().into(),
                         now: at(now),
                     };
                     let theirs = reference.rotate(Rotation {
-                        began: reference.epoch(),
+                        admission: reference.epoch().into(),
                         ..rotation.clone()
                     });
                     let theirs = theirs.await.unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use session_core::{Created, Deleted, Epoch, Replaced, Rotated, Rotation, Store, Touched};
+use session_core::{Admission, Created, Deleted, Replaced, Rotated, Rotation, Store, Timestamp, Touched};
 use session_fjall::{Durability, FjallStore};
 use support::{HOUR, START, at, key, sample};
 
@@ -37,7 +37,10 @@ async fn child_that_writes_until_it_is_killed() {
         lanes.spawn(async move {
             for number in (lane..).step_by(LANES as usize) {
                 let record = sample(number).owner("alice").record();
-                let created = store.create(key(number), record, Epoch::default()).await.unwrap();
+                let created = store
+                    .create(key(number), record, Admission::default(), Timestamp::default())
+                    .await
+                    .unwrap();
                 assert_eq!(created, Created::Stored);
                 say("created", number);
                 let mut next = sample(number).owner("alice");
@@ -58,7 +61,7 @@ async fn child_that_writes_until_it_is_killed() {
                             expected: 1,
                             new: key(number + (1 << 40)),
                             record: next.record(),
-                            began: Epoch::default(),
+                            admission: Admission::default(),
                             now: at(START),
                         };
                         assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use session_core::{Created, Epoch, Error, ErrorKind, Store};
+use session_core::{Admission, Created, Error, ErrorKind, Store, Timestamp};
 use session_fjall::FjallStore;
 use support::{START, at, key, sample};
 
@@ -47,7 +47,10 @@ async fn filled(path: &Path, sessions: u64) {
     let store = FjallStore::open(path).unwrap();
     for number in 0..sessions {
         let record = sample(number).owner("alice").record();
-        let created = store.create(key(number), record, Epoch::default()).await.unwrap();
+        let created = store
+            .create(key(number), record, Admission::default(), Timestamp::default())
+            .await
+            .unwrap();
         assert_eq!(created, Created::Stored);
     }
     store.close().await.unwrap();
@@ -331,7 +334,10 @@ async fn a_torn_journal_leaves_a_store_that_agrees_with_itself() {
     let store = FjallStore::open(&path).unwrap();
     for number in 0..50 {
         let record = sample(number).owner("alice").record();
-        let created = store.create(key(number), record, Epoch::default()).await.unwrap();
+        let created = store
+            .create(key(number), record, Admission::default(), Timestamp::default())
+            .await
+            .unwrap();
         assert_eq!(created, Created::Stored);
     }
     let mut least = u64::MAX;

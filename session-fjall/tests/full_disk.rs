@@ -10,7 +10,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use session_core::{Created, Deleted, Epoch, ErrorKind, Store};
+use session_core::{Admission, Created, Deleted, ErrorKind, Store, Timestamp};
 use session_fjall::FjallStore;
 use support::{START, at, key, sample};
 
@@ -27,7 +27,10 @@ async fn a_full_disk_makes_the_store_unavailable_until_there_is_room() {
     let error = loop {
         let mut sample = sample(stored);
         sample.payload = 4000;
-        match store.create(key(stored), sample.record(), Epoch::default()).await {
+        match store
+            .create(key(stored), sample.record(), Admission::default(), Timestamp::default())
+            .await
+        {
             Ok(created) => assert_eq!(created, Created::Stored),
             Err(error) => break error,
         }

@@ -8,7 +8,7 @@ mod support;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use session_core::{Created, Deleted, Epoch, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store};
+use session_core::{Admission, Created, Deleted, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store, Timestamp};
 use session_fjall::{Durability, FjallStore};
 use support::{START, at, key, sample};
 
@@ -37,7 +37,10 @@ async fn child_whose_system_calls_are_watched() {
         for offset in 0..2 {
             let record = sample(3 * round + offset).owner("alice").record();
             assert_eq!(
-                store.create(new(offset), record, store.epoch()).await.unwrap(),
+                store
+                    .create(new(offset), record, store.epoch().into(), Timestamp::default())
+                    .await
+                    .unwrap(),
                 Created::Stored
             );
             say("created");
@@ -50,7 +53,7 @@ async fn child_whose_system_calls_are_watched() {
             expected: 1,
             new: new(2),
             record,
-            began: Epoch::default(),
+            admission: Admission::default(),
             now: at(START),
         };
         assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);

@@ -132,7 +132,7 @@ impl Drop for PutBack<'_> {
 fn is_final(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Gone | ErrorKind::Revoked | ErrorKind::ResponseSent
+        ErrorKind::Gone | ErrorKind::Revoked | ErrorKind::TooManySessions | ErrorKind::ResponseSent
     )
 }
 

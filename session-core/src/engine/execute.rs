@@ -15,7 +15,7 @@ use crate::record::{Persistence, Record, Values};
 use crate::session::changes::{Changes, Identity};
 use crate::session::gone;
 use crate::session::state::{Base, Live};
-use crate::store::{Created, Deleted, Epoch, Replaced, Revoke, Rotated, Rotation, Touched};
+use crate::store::{Admission, Created, Deleted, Replaced, Revoke, Rotated, Rotation, Touched};
 
 /// How often a commit tries before it gives up. Each round of a race has a winner, and the pauses grow, so that with 64 requests
 /// on one session the longest wait measured is under 20 attempts.
@@ -126,12 +126,16 @@ impl Engine {
             let id = SessionId::generate()?;
             let key = id.store_key();
             let record = self.next(None, changes, now)?;
-            match self.store().create(key, record.clone(), began(changes)).await? {
-                Created::Stored => {
+            let created = self.store().create(key, record.clone(), self.admission(changes), now);
+            match created.await? {
+                stored @ (Created::Stored | Created::Displaced(_)) => {
                     self.tell(Event::Created {
                         handle: record.handle(),
                     });
                     self.tell_login(&record, changes);
+                    if let Created::Displaced(handles) = stored {
+                        self.tell_displaced(&record, &handles);
+                    }
                     return Ok(Base::Live(Live {
                         id,
                         key,
@@ -140,6 +144,7 @@ impl Engine {
                     }));
                 }
                 Created::Revoked => return Err(revoked()),
+                Created::Full => return Err(full()),
                 Created::Collision => {}
             }
         }
@@ -191,15 +196,18 @@ impl Engine {
                 expected: found.revision(),
                 new,
                 record: record.clone(),
-                began: began(changes),
+                admission: self.admission(changes),
                 now,
             };
             match self.store().rotate(rotation).await? {
-                Rotated::Stored => {
+                stored @ (Rotated::Stored | Rotated::Displaced(_)) => {
                     self.tell(Event::Renewed {
                         handle: record.handle(),
                     });
                     self.tell_login(&record, changes);
+                    if let Rotated::Displaced(handles) = stored {
+                        self.tell_displaced(&record, &handles);
+                    }
                     return Ok(Base::Live(Live {
                         id,
                         key: new,
@@ -208,6 +216,7 @@ impl Engine {
                     }));
                 }
                 Rotated::Revoked => return Err(revoked()),
+                Rotated::Full => return Err(full()),
                 // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
                 Rotated::Gone if matches!(changes.identity, Identity::Login(_)) => {
                     return self.create(changes, now).await;
@@ -274,6 +283,23 @@ impl Engine {
         Ok(record)
     }
 
+    fn admission(&self, changes: &Changes) -> Admission {
+        match &changes.identity {
+            Identity::Login(login) => Admission {
+                began: login.began,
+                limit: self.config().owner_limit,
+            },
+            Identity::Keep | Identity::Renew => Admission::default(),
+        }
+    }
+
+    fn tell_displaced(&self, record: &Record, handles: &[Handle]) {
+        let Some(owner) = record.owner() else { return };
+        for &handle in handles {
+            self.tell(Event::Displaced { handle, owner });
+        }
+    }
+
     fn tell_login(&self, record: &Record, changes: &Changes) {
         if let Identity::Login(login) = &changes.identity {
             self.tell(Event::SignedIn {
@@ -281,13 +307,6 @@ impl Engine {
                 owner: &login.owner,
             });
         }
-    }
-}
-
-fn began(changes: &Changes) -> Epoch {
-    match &changes.identity {
-        Identity::Login(login) => login.began,
-        Identity::Keep | Identity::Renew => Epoch::default(),
     }
 }
 
@@ -305,6 +324,13 @@ fn revoked() -> Error {
     Error::new(
         ErrorKind::Revoked,
         "signing in: all sessions of this owner were revoked meanwhile; sign in again",
+    )
+}
+
+fn full() -> Error {
+    Error::new(
+        ErrorKind::TooManySessions,
+        "signing in: this owner has as many sessions as are allowed; end one of them and sign in again",
     )
 }
 

@@ -135,6 +135,14 @@ impl Engine {
             .unwrap_or_default()
     }
 
+    /// A limit that the store cannot count must not be ignored in silence.
+    pub(crate) fn check_owner_limit(&self) -> Result<()> {
+        match (self.config().owner_limit, self.shared.store.owner_index()) {
+            (Some(_), None) => Err(unsupported()),
+            _ => Ok(()),
+        }
+    }
+
     /// The live record under a key. Stores say themselves what has expired; this holds those that do not to it (P8).
     pub(crate) async fn load(&self, key: StoreKey) -> Result<Option<Record>> {
         let now = self.now();
@@ -194,6 +202,11 @@ impl EngineBuilder {
 
     /// The engine. Within a tokio runtime the cleaner starts at once.
     pub fn build(self) -> Engine {
+        if self.config.owner_limit.is_some() && self.store.owner_index().is_none() {
+            tracing::error!(
+                "the sessions of an owner are limited, but this store has no owner index: no login will succeed"
+            );
+        }
         if self.config.transport == Transport::Plain {
             tracing::warn!("session cookies are sent over plain http too: for development only");
         }

@@ -177,10 +177,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] or [`ErrorKind::TooLarge`] if it is no [`Owner`]. If the login is revoked before it is committed, the
-    /// commit fails with [`ErrorKind::Revoked`].
+    /// [`ErrorKind::Invalid`] or [`ErrorKind::TooLarge`] if it is no [`Owner`]; [`ErrorKind::Unsupported`] if there is an
+    /// [owner limit](crate::SessionConfigBuilder::owner_limit) and the store cannot count. If the login is revoked before it is
+    /// committed, the commit fails with [`ErrorKind::Revoked`]; if the owner has too many sessions, with
+    /// [`ErrorKind::TooManySessions`]. To answer that with a page of your own, [`save`](Self::save) in the handler: the visitor's
+    /// session is then as it was stored, and what this request wanted is dropped.
     pub fn login(&self, owner: impl AsRef<str>) -> Result<()> {
         let owner = Owner::new(owner)?;
+        self.engine().check_owner_limit()?;
         let began = self.engine().epoch();
         let mut state = self.state();
         if state.owner().is_some_and(|present| *present != owner) {
@@ -280,7 +284,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session has ended, [`ErrorKind::ResponseSent`] if it is too late, [`ErrorKind::Revoked`] if a
-    /// login was revoked, [`ErrorKind::Conflict`] if others were faster too often, and the store's own errors. After an error of
+    /// login was revoked, [`ErrorKind::TooManySessions`] if it would be one too many, [`ErrorKind::Conflict`] if others were faster too often, and the store's own errors. After an error of
     /// the store the changes are kept, to be tried again.
     pub async fn save(&self) -> Result<()> {
         self.commit().await

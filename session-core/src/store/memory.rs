@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Backlog, Created, Cursor, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revocations, Revoke, Rotated,
-    Rotation, Store, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, Owned, OwnedPage, OwnerIndex, Page, Replaced, Revocations,
+    Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -52,7 +52,12 @@ struct Entry {
 }
 
 /// The sessions of each owner, newest first. An entry may be stale after its session has ended, for a moment; none is missing.
-type Owners = HashMap<[u8; 32], BTreeMap<(Reverse<Timestamp>, Handle), StoreKey>>;
+type Owners = HashMap<[u8; 32], BTreeMap<Place, StoreKey>>;
+
+type Place = (Reverse<Timestamp>, Handle);
+
+/// Several shards at once.
+struct Shards<'a>(BTreeMap<usize, MutexGuard<'a, Shard>>);
 
 impl MemoryStore {
     /// An empty store.
@@ -97,24 +102,36 @@ impl MemoryStore {
         }
     }
 
-    fn create_now(&self, key: StoreKey, record: Record, began: Epoch) -> Created {
-        let owner = record.owner().cloned();
-        let mut owners = owner.as_ref().map(|owner| self.owner(owner));
-        if owner
-            .as_ref()
-            .is_some_and(|owner| self.revocations.refuse(owner, record.handle(), began))
-        {
+    fn create_now(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Created {
+        let Some(owner) = record.owner().cloned() else {
+            let mut shard = self.shard(key);
+            if shard.entries.contains_key(&key) {
+                return Created::Collision;
+            }
+            shard.insert(key, record);
+            return Created::Stored;
+        };
+        let mut owners = self.owner(&owner);
+        if self.revocations.refuse(&owner, record.handle(), admission.began) {
             return Created::Revoked;
         }
-        let mut shard = self.shard(key);
-        if shard.entries.contains_key(&key) {
+        let others = counted(&owners, &owner, admission);
+        let mut shards = self.shards(others.iter().map(|(_, key)| *key).chain([key]));
+        let Some(oldest) = shards.make_room(others, admission, now) else {
+            return Created::Full;
+        };
+        if shards.of(key).entries.contains_key(&key) {
             return Created::Collision;
         }
-        if let (Some(owner), Some(owners)) = (&owner, &mut owners) {
-            owners.entry(owner.index_key()).or_default().insert(place(&record), key);
+        let sessions = owners.entry(owner.index_key()).or_default();
+        let ended = shards.end(sessions, oldest);
+        sessions.insert(place(&record), key);
+        shards.of(key).insert(key, record);
+        if ended.is_empty() {
+            Created::Stored
+        } else {
+            Created::Displaced(ended)
         }
-        shard.insert(key, record);
-        Created::Stored
     }
 
     fn rotate_now(&self, rotation: Rotation) -> Rotated {
@@ -123,57 +140,68 @@ impl MemoryStore {
             expected,
             new,
             record,
-            began,
+            admission,
             now,
         } = rotation;
         let owner = record.owner().cloned();
-        let mut owners = owner.as_ref().map(|owner| self.owner(owner));
-        let ended = {
-            let (mut left, mut right) = self.two_shards(old, new);
-            let Some(entry) = left.live(old, now) else {
-                return Rotated::Gone;
-            };
-            if entry.record.revision() != expected {
-                return Rotated::Conflict(entry.record.clone());
-            }
-            let seen_at = entry.record.seen_at();
-            if let Some(owner) = &owner
-                && entry.record.owner() != Some(owner)
-                && self.revocations.refuse(owner, record.handle(), began)
-            {
+        let mut owners = owner.as_ref().map(|owner| (owner, self.owner(owner)));
+        let others = owners
+            .as_ref()
+            .map(|(owner, owners)| counted(owners, owner, admission))
+            .unwrap_or_default();
+        let mut shards = self.shards(others.iter().map(|(_, key)| *key).chain([old, new]));
+        let Some(entry) = shards.of(old).live(old, now) else {
+            return Rotated::Gone;
+        };
+        if entry.record.revision() != expected {
+            return Rotated::Conflict(entry.record.clone());
+        }
+        let seen_at = entry.record.seen_at();
+        let mut oldest = Vec::new();
+        if let Some(owner) = &owner
+            && entry.record.owner() != Some(owner)
+        {
+            if self.revocations.refuse(owner, record.handle(), admission.began) {
                 return Rotated::Revoked;
             }
-            if right.as_ref().unwrap_or(&left).entries.contains_key(&new) {
-                return Rotated::Collision;
+            match shards.make_room(others, admission, now) {
+                Some(chosen) => oldest = chosen,
+                None => return Rotated::Full,
             }
-            let record = record.seen(seen_at);
-            if let (Some(owner), Some(owners)) = (&owner, &mut owners) {
-                owners.entry(owner.index_key()).or_default().insert(place(&record), new);
-            }
-            let ended = left.remove(old);
-            right.as_mut().unwrap_or(&mut left).insert(new, record);
-            ended
-        };
+        }
+        if shards.of(new).entries.contains_key(&new) {
+            return Rotated::Collision;
+        }
+        let record = record.seen(seen_at);
+        let mut displaced = Vec::new();
+        if let Some((owner, owners)) = &mut owners {
+            let sessions = owners.entry(owner.index_key()).or_default();
+            displaced = shards.end(sessions, oldest);
+            sessions.insert(place(&record), new);
+        }
+        let ended = shards.of(old).remove(old);
+        shards.of(new).insert(new, record);
+        drop(shards);
         drop(owners);
         if let Some(ended) = ended {
             self.unlist(old, &ended);
         }
-        Rotated::Stored
+        if displaced.is_empty() {
+            Rotated::Stored
+        } else {
+            Rotated::Displaced(displaced)
+        }
     }
 
-    /// The shards of two keys, the second one only if it is another; locked in order.
-    fn two_shards(&self, first: StoreKey, second: StoreKey) -> (MutexGuard<'_, Shard>, Option<MutexGuard<'_, Shard>>) {
-        match shard_of(first).cmp(&shard_of(second)) {
-            std::cmp::Ordering::Equal => (self.shard(first), None),
-            std::cmp::Ordering::Less => {
-                let first = self.shard(first);
-                (first, Some(self.shard(second)))
-            }
-            std::cmp::Ordering::Greater => {
-                let second = self.shard(second);
-                (self.shard(first), Some(second))
-            }
-        }
+    /// The shards of these keys, locked in order.
+    fn shards(&self, keys: impl IntoIterator<Item = StoreKey>) -> Shards<'_> {
+        let numbers: BTreeSet<usize> = keys.into_iter().map(shard_of).collect();
+        Shards(
+            numbers
+                .into_iter()
+                .map(|number| (number, lock(&self.shards[number])))
+                .collect(),
+        )
     }
 
     fn revoke_now(&self, owner: &Owner, which: Revoke, now: Timestamp) -> u64 {
@@ -221,18 +249,21 @@ impl MemoryStore {
         let start = page.after.map_or(Bound::Unbounded, |Cursor { created_at, handle }| {
             Bound::Excluded((Reverse(created_at), handle))
         });
-        let mut records: Vec<Record> = sessions
+        let mut sessions: Vec<Owned> = sessions
             .range((start, Bound::Unbounded))
-            .filter_map(|(_, key)| Some(self.shard(*key).live(*key, now)?.record.clone()))
+            .filter_map(|(_, key)| {
+                let record = self.shard(*key).live(*key, now)?.record.clone();
+                Some(Owned { key: *key, record })
+            })
             .take(page.limit.max(1).saturating_add(1))
             .collect();
-        let next = if records.len() > page.limit.max(1) {
-            records.pop();
-            records.last().map(Cursor::of)
+        let next = if sessions.len() > page.limit.max(1) {
+            sessions.pop();
+            sessions.last().map(|last| Cursor::of(&last.record))
         } else {
             None
         };
-        OwnedPage { records, next }
+        OwnedPage { sessions, next }
     }
 }
 
@@ -297,10 +328,43 @@ impl Shard {
     }
 }
 
+impl Shards<'_> {
+    fn of(&mut self, key: StoreKey) -> &mut Shard {
+        self.0
+            .get_mut(&shard_of(key))
+            .expect("the shards of all keys that an operation names are locked")
+    }
+
+    /// Which of the owner's sessions have to end so that one more has room; `None` if it has none.
+    fn make_room(
+        &mut self,
+        mut others: Vec<(Place, StoreKey)>,
+        admission: Admission,
+        now: Timestamp,
+    ) -> Option<Vec<(Place, StoreKey)>> {
+        others.retain(|(_, key)| self.of(*key).live(*key, now).is_some());
+        match admission.room(others.len()) {
+            Room::Free => Some(Vec::new()),
+            Room::AfterEnding(excess) => Some(others.split_off(others.len() - excess)),
+            Room::None => None,
+        }
+    }
+
+    fn end(&mut self, sessions: &mut BTreeMap<Place, StoreKey>, oldest: Vec<(Place, StoreKey)>) -> Vec<Handle> {
+        let mut ended = Vec::with_capacity(oldest.len());
+        for (place, key) in oldest {
+            self.of(key).remove(key);
+            sessions.remove(&place);
+            ended.push(place.1);
+        }
+        ended
+    }
+}
+
 #[async_trait]
 impl Store for MemoryStore {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        Ok(self.create_now(key, record, began))
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        Ok(self.create_now(key, record, admission, now))
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
@@ -373,7 +437,15 @@ impl OwnerIndex for MemoryStore {
     }
 }
 
-fn place(record: &Record) -> (Reverse<Timestamp>, Handle) {
+/// The sessions that a limit counts, newest first, stale entries included; none if there is no limit.
+fn counted(owners: &Owners, owner: &Owner, admission: Admission) -> Vec<(Place, StoreKey)> {
+    match (admission.limit, owners.get(&owner.index_key())) {
+        (Some(_), Some(sessions)) => sessions.iter().map(|(place, key)| (*place, *key)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn place(record: &Record) -> Place {
     (Reverse(record.created_at()), record.handle())
 }
 

@@ -1,6 +1,7 @@
 //! The store contract: what keeps records. Implement [`Store`], and [`OwnerIndex`] if the engine can find a user's sessions;
 //! then hold the store to `store_contract!` (feature `conformance`). `docs/writing-a-store.md` walks through it.
 
+mod admission;
 mod memory;
 mod revocations;
 mod shared;
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 
+pub use admission::{Admission, OwnerLimit, Room};
 pub use memory::MemoryStore;
 pub use revocations::Revocations;
 
@@ -32,9 +34,15 @@ pub use revocations::Revocations;
 pub trait Store: Send + Sync + 'static {
     /// Stores a record under a new key.
     ///
-    /// Behaviour: never overwrites. If the record has an owner whose sessions were revoked later than `began`, it is refused:
-    /// see [`Epoch`].
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created>;
+    /// Behaviour: never overwrites. If the record has an owner, it is a login, and let in on the terms of `admission`:
+    ///
+    /// - If the owner's sessions were revoked later than `admission.began`, it is refused: this is how revoking all sessions also ends a
+    ///   login under way (P12).
+    /// - The owner's sessions that are live at `now` never become more than `admission.limit` allows, however many logins run at
+    ///   once: what [`Admission::room`] says of their number is done in the same step. To end sessions is durable, here as everywhere.
+    ///
+    /// A login that is refused changes nothing.
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created>;
 
     /// The record under a key, with its latest sighting; `None` if it is absent or expired at `now`. Writes nothing.
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>>;
@@ -47,9 +55,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Moves a session to a new key, atomically: of several attempts one wins, and the old key is dead at once.
     ///
-    /// Behaviour: as [`replace`](Self::replace) for the old key and [`create`](Self::create) for the new one. The owner's
-    /// revocation is compared with `began` only if the record at the old key has another owner: if it has the same one, its being
-    /// there proves that nobody revoked it. Durable.
+    /// Behaviour: as [`replace`](Self::replace) for the old key and [`create`](Self::create) for the new one. The terms of
+    /// admission count only if the record at the old key has another owner: if it has the same one, its being there proves that
+    /// nobody revoked it, and it is counted already. Durable.
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated>;
 
     /// Records a sighting.
@@ -101,15 +109,19 @@ pub trait OwnerIndex: Send + Sync {
 pub struct Epoch(pub u64);
 
 /// What [`Store::create`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Created {
     /// The record is stored.
     Stored,
+    /// The record is stored, and these sessions of its owner, the oldest ones, are ended to make room for it.
+    Displaced(Vec<Handle>),
     /// The key is taken; nothing was changed.
     Collision,
     /// The owner's sessions were revoked since the login began; nothing was stored.
     Revoked,
+    /// The owner has as many live sessions as the limit allows; nothing was stored.
+    Full,
 }
 
 /// What [`Store::replace`] did.
@@ -135,8 +147,8 @@ pub struct Rotation {
     pub new: StoreKey,
     /// What to store there.
     pub record: Record,
-    /// When the login began; compared if the owner changes.
-    pub began: Epoch,
+    /// On what terms the owner is let in; counts if the owner changes.
+    pub admission: Admission,
     /// The present time.
     pub now: Timestamp,
 }
@@ -147,6 +159,8 @@ pub struct Rotation {
 pub enum Rotated {
     /// The record is stored under the new key, and the old key is dead.
     Stored,
+    /// The same, and these sessions of its owner, the oldest ones, are ended to make room for it.
+    Displaced(Vec<Handle>),
     /// Another commit came first; this is what it left at the old key.
     Conflict(Record),
     /// The session at the old key has ended.
@@ -155,6 +169,8 @@ pub enum Rotated {
     Collision,
     /// The owner's sessions were revoked since the login began; nothing was changed.
     Revoked,
+    /// The owner has as many live sessions as the limit allows; nothing was changed.
+    Full,
 }
 
 /// What [`Store::touch`] did.
@@ -239,7 +255,16 @@ impl Cursor {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnedPage {
     /// The sessions, newest first.
-    pub records: Vec<Record>,
+    pub sessions: Vec<Owned>,
     /// Where to continue; `None` if this is the end.
     pub next: Option<Cursor>,
+}
+
+/// A session in its owner's list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    /// Where it is stored; its next renewal moves it.
+    pub key: StoreKey,
+    /// With its latest sighting.
+    pub record: Record,
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Created, Deleted, Epoch, OwnerIndex, Replaced, Rotated, Rotation, Store, Swept, Touched};
+use super::{Admission, Created, Deleted, OwnerIndex, Replaced, Rotated, Rotation, Store, Swept, Touched};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::StoreKey;
@@ -14,12 +14,18 @@ use crate::record::{Record, Revision};
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn create<'s, 'a>(&'s self, key: StoreKey, record: Record, began: Epoch) -> Answer<'a, Created>
+    fn create<'s, 'a>(
+        &'s self,
+        key: StoreKey,
+        record: Record,
+        admission: Admission,
+        now: Timestamp,
+    ) -> Answer<'a, Created>
     where
         's: 'a,
         Self: 'a,
     {
-        (**self).create(key, record, began)
+        (**self).create(key, record, admission, now)
     }
 
     fn load<'s, 'a>(&'s self, key: StoreKey, now: Timestamp) -> Answer<'a, Option<Record>>

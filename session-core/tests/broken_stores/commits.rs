@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Created, Deleted, Epoch, MemoryStore, Record, Replaced, Result, Revision, Store, StoreKey, Timestamp,
+    Admission, Created, Deleted, Epoch, MemoryStore, Record, Replaced, Result, Revision, Store, StoreKey, Timestamp,
 };
 
 use crate::defect::{Defect, defects};
@@ -24,7 +24,7 @@ defects! {
 /// Puts a record in place of whatever is under the key.
 async fn overwrite(store: &MemoryStore, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
     store.delete(key).await?;
-    store.create(key, record, began).await
+    store.create(key, record, began.into(), Timestamp::default()).await
 }
 
 #[async_trait]
@@ -87,7 +87,7 @@ impl Defect for TakesSightingBack {
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
         let answer = self.sound.replace(key, expected, record.clone(), now).await?;
         if answer == Replaced::Stored && self.sound.delete(key).await? == Deleted::Removed {
-            let _ = self.sound.create(key, record, self.epoch()).await?;
+            let _ = self.sound.create(key, record, self.epoch().into(), now).await?;
         }
         Ok(answer)
     }
@@ -99,9 +99,9 @@ impl Defect for OverwritesOnCreate {
         &self.sound
     }
 
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        match self.sound.create(key, record.clone(), began).await? {
-            Created::Collision => overwrite(&self.sound, key, record, began).await,
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        match self.sound.create(key, record.clone(), admission, now).await? {
+            Created::Collision => overwrite(&self.sound, key, record, admission.began).await,
             answer => Ok(answer),
         }
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Created, Deleted, Epoch, MemoryStore, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result, Revision,
-    Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
+    Admission, Created, Deleted, Epoch, MemoryStore, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result,
+    Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
 };
 
 /// One broken behaviour: a defect overrides one method, and what it needs for it.
@@ -17,8 +17,8 @@ pub(crate) trait Defect: Send + Sync + 'static {
             .expect("the reference store has an owner index")
     }
 
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        self.sound().create(key, record, began).await
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        self.sound().create(key, record, admission, now).await
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
@@ -64,8 +64,8 @@ pub(crate) struct Broken<D>(pub(crate) D);
 
 #[async_trait]
 impl<D: Defect> Store for Broken<D> {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        self.0.create(key, record, began).await
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        self.0.create(key, record, admission, now).await
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use session_core::{Backlog, Created, Deleted, Epoch, MemoryStore, Record, Result, Store, StoreKey, Swept, Timestamp};
+use session_core::{
+    Admission, Backlog, Created, Deleted, MemoryStore, Record, Result, Store, StoreKey, Swept, Timestamp,
+};
 
 use crate::defect::{Defect, defects};
 use crate::red::assert_caught;
@@ -63,12 +65,12 @@ impl Defect for SweepsExtended {
         &self.sound
     }
 
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
         self.deadlines
             .lock()
             .expect("nobody panics")
             .insert(key, record.expires_at());
-        self.sound.create(key, record, began).await
+        self.sound.create(key, record, admission, now).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {

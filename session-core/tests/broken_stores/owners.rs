@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Created, Epoch, MemoryStore, OwnedPage, Owner, Page, Record, Result, Revoke, Rotated, Rotation, Store, StoreKey,
-    Timestamp,
+    Admission, Created, Epoch, MemoryStore, OwnedPage, Owner, Page, Record, Result, Revoke, Rotated, Rotation, Store,
+    StoreKey, Timestamp,
 };
 
 use crate::defect::{Defect, defects};
@@ -36,8 +36,11 @@ impl Defect for ForgetsLoginsUnderWay {
         &self.sound
     }
 
-    async fn create(&self, key: StoreKey, record: Record, _began: Epoch) -> Result<Created> {
-        self.sound.create(key, record, Epoch(u64::MAX)).await
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        let began = Epoch(u64::MAX);
+        self.sound
+            .create(key, record, Admission { began, ..admission }, now)
+            .await
     }
 }
 
@@ -48,7 +51,7 @@ impl Defect for ForgetsRotationsUnderWay {
     }
 
     async fn rotate(&self, mut rotation: Rotation) -> Result<Rotated> {
-        rotation.began = Epoch(u64::MAX);
+        rotation.admission.began = Epoch(u64::MAX);
         self.sound.rotate(rotation).await
     }
 }
@@ -60,7 +63,7 @@ impl Defect for RefusesSurvivors {
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated> {
-        if rotation.record.owner().is_some() && rotation.began < self.epoch() {
+        if rotation.record.owner().is_some() && rotation.admission.began < self.epoch() {
             return Ok(Rotated::Revoked);
         }
         self.sound.rotate(rotation).await
@@ -116,14 +119,15 @@ impl Defect for RepeatsTheCursor {
             after: None,
             limit: usize::MAX,
         };
-        let mut records = self.sound_index().list(owner, all, now).await?.records;
+        let mut sessions = self.sound_index().list(owner, all, now).await?.sessions;
         if let Some(after) = page.after {
-            records.retain(|record| record.created_at() <= after.created_at);
+            sessions.retain(|found| found.record.created_at() <= after.created_at);
         }
-        let more = records.len() > page.limit;
-        records.truncate(page.limit);
-        let next = records.last().map(session_core::Cursor::of).filter(|_| more);
-        Ok(OwnedPage { records, next })
+        let more = sessions.len() > page.limit;
+        sessions.truncate(page.limit);
+        let last = sessions.last().map(|last| session_core::Cursor::of(&last.record));
+        let next = last.filter(|_| more);
+        Ok(OwnedPage { sessions, next })
     }
 }
 
@@ -153,7 +157,7 @@ impl Defect for RefusesLoginsAfterOne {
             .sound_index()
             .list(owner, Page { after: None, limit: 1 }, now)
             .await?;
-        if matches!(which, Revoke::One(_)) && has_sessions.records.is_empty() {
+        if matches!(which, Revoke::One(_)) && has_sessions.sessions.is_empty() {
             self.sound_index().revoke(owner, Revoke::Others(nobody), now).await?;
         }
         Ok(ended)

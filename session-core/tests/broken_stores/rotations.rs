@@ -31,9 +31,23 @@ async fn refused(store: &MemoryStore, rotation: &Rotation) -> Result<Option<Rota
 fn rotated(created: Created) -> Rotated {
     match created {
         Created::Stored => Rotated::Stored,
+        Created::Displaced(handles) => Rotated::Displaced(handles),
         Created::Collision => Rotated::Collision,
         Created::Revoked => Rotated::Revoked,
+        Created::Full => Rotated::Full,
     }
+}
+
+/// The second half of a rotation in two steps.
+async fn store_new(store: &MemoryStore, rotation: &Rotation) -> Result<Created> {
+    let Rotation {
+        new,
+        record,
+        admission,
+        now,
+        ..
+    } = rotation;
+    store.create(*new, record.clone(), *admission, *now).await
 }
 
 #[async_trait]
@@ -46,7 +60,7 @@ impl Defect for CreatesThenDeletes {
         if let Some(refused) = refused(&self.sound, &rotation).await? {
             return Ok(refused);
         }
-        let created = self.sound.create(rotation.new, rotation.record, rotation.began).await?;
+        let created = store_new(&self.sound, &rotation).await?;
         if created == Created::Stored {
             for _ in 0..4 {
                 tokio::task::yield_now().await;
@@ -69,7 +83,7 @@ impl Defect for DeletesThenCreates {
         }
         self.sound.delete(rotation.old).await?;
         tokio::task::yield_now().await;
-        let created = self.sound.create(rotation.new, rotation.record, rotation.began).await?;
+        let created = store_new(&self.sound, &rotation).await?;
         Ok(rotated(created))
     }
 }
@@ -84,7 +98,7 @@ impl Defect for KeepsOldKey {
         if let Some(refused) = refused(&self.sound, &rotation).await? {
             return Ok(refused);
         }
-        let created = self.sound.create(rotation.new, rotation.record, rotation.began).await?;
+        let created = store_new(&self.sound, &rotation).await?;
         Ok(rotated(created))
     }
 }

@@ -41,7 +41,7 @@ async fn rewrite(store: &MemoryStore, key: StoreKey, record: Record) -> Result<(
         .owner_index()
         .map(session_core::OwnerIndex::epoch)
         .unwrap_or_default();
-    let _ = store.create(key, record, began).await?;
+    let _ = store.create(key, record, began.into(), Timestamp::default()).await?;
     Ok(())
 }
 

@@ -4,5 +4,6 @@
 
 mod cleaner;
 mod overtaken;
+mod owner_limit;
 mod session;
 mod site;

@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use flume::{Receiver, RecvTimeoutError};
-use session_core::{Epoch, Error, Result, Revocations};
+use session_core::{Created, Epoch, Error, Result, Revocations};
 
 use crate::database::Tables;
 use crate::durability::Durability;
@@ -198,11 +198,20 @@ impl Committer {
             Request::Create {
                 key,
                 record,
-                began,
+                admission,
+                now,
                 reply,
             } => {
-                let done = writer.create(key, &record, began);
-                self.answer(reply, Class::Relaxed, done)
+                let done = writer.create(key, &record, admission, now);
+                // What was ended to make room stays ended.
+                let class = match &done {
+                    Ok(Done {
+                        answer: Created::Displaced(_),
+                        ..
+                    }) => Class::Durable,
+                    _ => Class::Relaxed,
+                };
+                self.answer(reply, class, done)
             }
             Request::Replace {
                 key,

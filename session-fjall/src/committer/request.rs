@@ -1,8 +1,8 @@
 //! What the committer is asked to do, and how it answers. A caller that went away is not an error: what was done stays done.
 
 use session_core::{
-    Created, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey, Timestamp,
-    Touched,
+    Admission, Created, Deleted, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
+    Timestamp, Touched,
 };
 
 use super::sweep::{Cleared, Reaped};
@@ -13,7 +13,8 @@ pub(crate) enum Request {
     Create {
         key: StoreKey,
         record: Record,
-        began: Epoch,
+        admission: Admission,
+        now: Timestamp,
         reply: Reply<Created>,
     },
     Replace {

@@ -1,6 +1,6 @@
 //! What the committer does when the engine fails under it.
 
-use session_core::{Created, Deleted, Epoch, Error, ErrorKind, OwnerIndex, Revoke, Store};
+use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};
 
 use super::request::{Reply, Request};
 use crate::FjallStore;
@@ -24,7 +24,10 @@ async fn survives(failure: fn(Reply<()>) -> Request) {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(folder.path().join("sessions")).unwrap();
     let record = || sample(1).owner("alice").record();
-    let created = store.create(key(1), record(), Epoch::default()).await.unwrap();
+    let created = store
+        .create(key(1), record(), Admission::default(), Timestamp::default())
+        .await
+        .unwrap();
     assert_eq!(created, Created::Stored);
     let began = store.epoch();
     let owner = session_core::Owner::new("alice").unwrap();
@@ -40,7 +43,13 @@ async fn survives(failure: fn(Reply<()>) -> Request) {
     assert_eq!(loaded, Some(record()));
     // The history of revocations outlives the database.
     assert_eq!(store.revoke(&owner, Revoke::All, at(START)).await.unwrap(), 1);
-    assert_eq!(store.create(key(2), record(), began).await.unwrap(), Created::Revoked);
+    assert_eq!(
+        store
+            .create(key(2), record(), began.into(), Timestamp::default())
+            .await
+            .unwrap(),
+        Created::Revoked
+    );
     assert_eq!(store.delete(key(1)).await.unwrap(), Deleted::Absent);
     assert_eq!(store.verify().unwrap(), 0);
 }
@@ -86,7 +95,8 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     send.send(Request::Create {
         key: key(1),
         record,
-        began: Epoch::default(),
+        admission: Admission::default(),
+        now: Timestamp::default(),
         reply,
     })
     .unwrap();

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use fjall::OwnedWriteBatch;
 use session_core::{
-    Created, Cursor, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Rotated, Rotation,
-    StoreKey, Timestamp, Touched,
+    Admission, Created, Cursor, Deleted, Handle, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Room,
+    Rotated, Rotation, StoreKey, Timestamp, Touched,
 };
 
 use crate::database::Tables;
@@ -49,18 +49,30 @@ pub(crate) struct Writer<'a> {
 type Outcome<T> = std::result::Result<Done<T>, Failure>;
 
 impl Writer<'_> {
-    pub(crate) fn create(&mut self, key: StoreKey, record: &Record, began: Epoch) -> Outcome<Created> {
-        if let Some(owner) = record.owner()
-            && self.revocations.refuse(owner, record.handle(), began)
-        {
-            return Done::nothing(Created::Revoked);
-        }
+    pub(crate) fn create(
+        &mut self,
+        key: StoreKey,
+        record: &Record,
+        admission: Admission,
+        now: Timestamp,
+    ) -> Outcome<Created> {
+        let oldest = match self.admit(record, admission, now)? {
+            Admitted::AfterEnding(oldest) => oldest,
+            Admitted::Revoked => return Done::nothing(Created::Revoked),
+            Admitted::Full => return Done::nothing(Created::Full),
+        };
         if self.reader().contains(key)? {
             return Done::nothing(Created::Collision);
         }
         let mut batch = self.tables.batch();
+        let ended = self.end(&mut batch, &oldest);
         self.put(&mut batch, key, record);
-        self.commit(batch, Created::Stored)
+        let answer = if ended.is_empty() {
+            Created::Stored
+        } else {
+            Created::Displaced(ended)
+        };
+        self.commit(batch, answer)
     }
 
     pub(crate) fn replace(
@@ -104,7 +116,7 @@ impl Writer<'_> {
             expected,
             new,
             record,
-            began,
+            admission,
             now,
         } = rotation;
         let Some(stored) = self.reader().live(old, now)? else {
@@ -113,11 +125,13 @@ impl Writer<'_> {
         if stored.record.revision() != expected {
             return Done::nothing(Rotated::Conflict(stored.record));
         }
-        if let Some(owner) = record.owner()
-            && stored.record.owner() != Some(owner)
-            && self.revocations.refuse(owner, record.handle(), began)
-        {
-            return Done::nothing(Rotated::Revoked);
+        let mut oldest = Vec::new();
+        if stored.record.owner() != record.owner() {
+            match self.admit(&record, admission, now)? {
+                Admitted::AfterEnding(chosen) => oldest = chosen,
+                Admitted::Revoked => return Done::nothing(Rotated::Revoked),
+                Admitted::Full => return Done::nothing(Rotated::Full),
+            }
         }
         if self.reader().contains(new)? {
             return Done::nothing(Rotated::Collision);
@@ -127,8 +141,14 @@ impl Writer<'_> {
         // A batch must not name a key twice. A session that keeps its place in its owner's list only changes what the place leads to.
         let moves = layout::owner_key(&stored.record) != layout::owner_key(&record);
         self.take(&mut batch, old, moves.then_some(&stored.record), stored.queued);
+        let ended = self.end(&mut batch, &oldest);
         self.put(&mut batch, new, &record);
-        self.commit(batch, Rotated::Stored)
+        let answer = if ended.is_empty() {
+            Rotated::Stored
+        } else {
+            Rotated::Displaced(ended)
+        };
+        self.commit(batch, answer)
     }
 
     pub(crate) fn touch(&mut self, key: StoreKey, seen_at: Timestamp) -> Outcome<Touched> {
@@ -185,6 +205,47 @@ impl Writer<'_> {
             return Done::nothing(0);
         }
         self.commit(batch, ended)
+    }
+
+    /// Whether a login is let in, and which sessions of its owner have to end for it. With a limit it reads each of the owner's
+    /// sessions. One that cannot be read does not load, so nobody uses it, and it does not count.
+    fn admit(&self, record: &Record, admission: Admission, now: Timestamp) -> std::result::Result<Admitted, Failure> {
+        let Some(owner) = record.owner() else {
+            return Ok(Admitted::AfterEnding(Vec::new()));
+        };
+        if self.revocations.refuse(owner, record.handle(), admission.began) {
+            return Ok(Admitted::Revoked);
+        }
+        let mut others = Vec::new();
+        if admission.limit.is_some() {
+            for entry in self.tables.owners.prefix(owner.index_key()) {
+                let key = entry.value().map_err(|error| failure::reading(self.path, error))?;
+                let Some(key) = layout::store_key(&key) else {
+                    return Err(failure::corrupt(self.path, "an owner's list is malformed").into());
+                };
+                match self.reader().live(key, now) {
+                    Ok(Some(stored)) => others.push((key, stored)),
+                    Ok(None) => {}
+                    Err(error) if is_damage(&error) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        // The list is newest first.
+        Ok(match admission.room(others.len()) {
+            Room::Free => Admitted::AfterEnding(Vec::new()),
+            Room::AfterEnding(excess) => Admitted::AfterEnding(others.split_off(others.len() - excess)),
+            Room::None => Admitted::Full,
+        })
+    }
+
+    /// Adds the removal of sessions; answers what they are called.
+    fn end(&self, batch: &mut OwnedWriteBatch, sessions: &[(StoreKey, Stored)]) -> Vec<Handle> {
+        let end = |(key, stored): &(StoreKey, Stored)| {
+            self.take(batch, *key, Some(&stored.record), stored.queued);
+            stored.record.handle()
+        };
+        sessions.iter().map(end).collect()
     }
 
     /// Adds the removal of whatever is stored under a key. A record that cannot be read is removed too: no damage keeps a session
@@ -270,6 +331,15 @@ impl Writer<'_> {
             batch.insert(&self.tables.owners, place, key.as_bytes());
         }
     }
+}
+
+/// What [`Writer::admit`] decided.
+#[derive(Debug)]
+enum Admitted {
+    /// Let in, once these are ended.
+    AfterEnding(Vec<(StoreKey, Stored)>),
+    Revoked,
+    Full,
 }
 
 /// What [`Writer::remove`] found.

@@ -217,6 +217,7 @@ macro_rules! __store_cases {
                 "P12" owner_list::pages_of_every_size_cover_the_list_exactly;
                 "P12" owner_list::a_list_shows_the_latest_sighting;
                 "P12" owner_list::sessions_of_others_are_not_listed;
+                "P12" owner_list::a_list_names_where_each_session_is_stored;
                 "P8" owner_list::an_expired_session_is_not_listed;
                 "P12" owner_list::a_touched_session_stays_listed;
                 "P12" owner_list::a_cursor_outlives_its_session;
@@ -245,6 +246,22 @@ macro_rules! __store_cases {
                 "P12" login::a_logout_by_rotation_is_never_refused;
                 "P12" login::no_login_outlives_a_revocation_that_it_races_with;
                 "P12" login::a_login_that_was_refused_is_never_alive;
+                "P12" owner_limit::a_login_beyond_the_limit_is_refused_and_changes_nothing;
+                "P12" owner_limit::a_login_beyond_the_limit_ends_exactly_the_oldest;
+                "P12" owner_limit::nothing_revives_a_session_that_made_room;
+                "P12" owner_limit::sessions_that_began_together_make_room_in_the_order_of_the_list;
+                "P12" owner_limit::a_limit_that_was_lowered_ends_as_many_as_it_takes;
+                "P12" owner_limit::expired_sessions_do_not_count;
+                "P12" owner_limit::a_touched_session_counts_until_its_new_deadline;
+                "P12" owner_limit::a_renewal_and_a_login_to_the_same_session_do_not_count;
+                "P12" owner_limit::a_limit_is_for_each_owner_alone;
+                "P12" owner_limit::a_change_of_owner_counts_for_the_new_one_and_frees_room_of_the_old_one;
+                "P12" owner_limit::a_revoked_or_deleted_session_makes_room;
+                "P12" owner_limit::a_login_that_a_revocation_refuses_ends_nothing;
+                "P12" owner_limit::a_collision_ends_nothing;
+                "P12" owner_limit::of_64_parallel_logins_as_many_succeed_as_the_limit_allows;
+                "P12" owner_limit::of_64_parallel_logins_as_many_stay_as_the_limit_allows;
+                "P12" owner_limit::a_limit_holds_beside_a_revocation;
                 "P12" cancellation::an_abandoned_login_is_alive_and_listed_or_neither;
             }
         }

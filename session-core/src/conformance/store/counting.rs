@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept, Touched,
+    Admission, Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept,
+    Touched,
 };
 
 /// Counts the calls that reach the store behind it, the owner index included.
@@ -129,8 +130,8 @@ impl CountingStore {
 
 #[async_trait]
 impl Store for CountingStore {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        self.count(Operation::Create).create(key, record, began).await
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        self.count(Operation::Create).create(key, record, admission, now).await
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {

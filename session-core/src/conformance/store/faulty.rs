@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept, Touched,
+    Admission, Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept,
+    Touched,
 };
 
 /// A store that fails on demand, for tests of what stands in front of it (P13) and for scripted races.
@@ -181,8 +182,8 @@ impl Gate {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn create(&self, key: StoreKey, record: Record, began: Epoch) -> Result<Created> {
-        self.disturb(Operation::Create, self.inner.create(key, record, began))
+    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
+        self.disturb(Operation::Create, self.inner.create(key, record, admission, now))
             .await
     }
 
@@ -252,7 +253,7 @@ mod tests {
             let store = Arc::clone(&store);
             async move {
                 store
-                    .create(sample::key(1), sample::record(now), Epoch::default())
+                    .create(sample::key(1), sample::record(now), Admission::default(), now)
                     .await
             }
         });
@@ -268,7 +269,7 @@ mod tests {
         let now = sample::now();
         store.lose_answers(Operation::Create, 1);
         let answer = store
-            .create(sample::key(1), sample::record(now), Epoch::default())
+            .create(sample::key(1), sample::record(now), Admission::default(), now)
             .await;
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unavailable);
         assert!(store.load(sample::key(1), now).await.unwrap().is_some());

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::test_store::TestStore;
 use crate::clock::Timestamp;
-use crate::id::{Owner, StoreKey};
+use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
-use crate::store::{Created, Deleted, Epoch, Replaced, Revoke, Rotated, Touched};
+use crate::store::{Admission, Created, Deleted, Epoch, OwnerLimit, Replaced, Revoke, Room, Rotated, Touched};
 
 /// One call, with all its arguments.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(super) enum Op {
         key: StoreKey,
         record: Record,
         began: Began,
+        limit: Option<OwnerLimit>,
+        now: Timestamp,
     },
     Load {
         key: StoreKey,
@@ -33,6 +35,7 @@ pub(super) enum Op {
         expected: Revision,
         record: Record,
         began: Began,
+        limit: Option<OwnerLimit>,
         now: Timestamp,
     },
     Touch {
@@ -66,6 +69,17 @@ pub(super) struct Began {
     store: Epoch,
     model: u64,
 }
+
+impl Began {
+    fn admission(self, limit: Option<OwnerLimit>) -> Admission {
+        Admission {
+            began: self.store,
+            limit,
+        }
+    }
+}
+
+type Terms = (Began, Option<OwnerLimit>);
 
 /// What a call answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,7 +143,13 @@ impl Model {
 
     pub(super) fn apply(&mut self, op: &Op) -> Answer {
         match op {
-            Op::Create { key, record, began } => Answer::Created(self.create(*key, record, *began)),
+            Op::Create {
+                key,
+                record,
+                began,
+                limit,
+                now,
+            } => Answer::Created(self.create(*key, record, (*began, *limit), *now)),
             Op::Load { key, now } => Answer::Loaded(self.live(*key, *now).cloned()),
             Op::Replace {
                 key,
@@ -143,8 +163,9 @@ impl Model {
                 expected,
                 record,
                 began,
+                limit,
                 now,
-            } => Answer::Rotated(self.rotate((*old, *new), *expected, record, *began, *now)),
+            } => Answer::Rotated(self.rotate((*old, *new), *expected, record, (*began, *limit), *now)),
             Op::Touch { key, seen_at, .. } => Answer::Touched(self.touch(*key, *seen_at)),
             Op::Delete { key, now } => match self.sessions.remove(key) {
                 Some(record) if record.is_expired(*now) => Answer::DeletedOrNot,
@@ -166,15 +187,43 @@ impl Model {
         revoked.is_some_and(|revoked| began.model < *revoked)
     }
 
-    fn create(&mut self, key: StoreKey, record: &Record, began: Began) -> Created {
+    fn create(&mut self, key: StoreKey, record: &Record, (began, limit): Terms, now: Timestamp) -> Created {
         if self.refuses(record, began) {
             return Created::Revoked;
         }
+        let Some(oldest) = self.make_room(record, limit, now) else {
+            return Created::Full;
+        };
         if self.sessions.contains_key(&key) {
             return Created::Collision;
         }
+        self.end(&oldest);
         self.sessions.insert(key, record.clone());
-        Created::Stored
+        if oldest.is_empty() {
+            Created::Stored
+        } else {
+            Created::Displaced(oldest)
+        }
+    }
+
+    /// The handles of those that have to end, in the order of the list.
+    fn make_room(&self, record: &Record, limit: Option<OwnerLimit>, now: Timestamp) -> Option<Vec<Handle>> {
+        let Some(owner) = record.owner() else {
+            return Some(Vec::new());
+        };
+        let mut others = self.list(owner, now);
+        let began = Epoch::default();
+        let excess = match (Admission { began, limit }).room(others.len()) {
+            Room::Free => 0,
+            Room::AfterEnding(excess) => excess,
+            Room::None => return None,
+        };
+        let oldest = others.split_off(others.len() - excess);
+        Some(oldest.iter().map(Record::handle).collect())
+    }
+
+    fn end(&mut self, handles: &[Handle]) {
+        self.sessions.retain(|_, record| !handles.contains(&record.handle()));
     }
 
     fn replace(&mut self, key: StoreKey, expected: Revision, record: &Record, now: Timestamp) -> Replaced {
@@ -194,7 +243,7 @@ impl Model {
         (old, new): (StoreKey, StoreKey),
         expected: Revision,
         record: &Record,
-        began: Began,
+        (began, limit): Terms,
         now: Timestamp,
     ) -> Rotated {
         let Some(current) = self.live(old, now) else {
@@ -203,16 +252,28 @@ impl Model {
         if current.revision() != expected {
             return Rotated::Conflict(current.clone());
         }
-        if current.owner() != record.owner() && self.refuses(record, began) {
-            return Rotated::Revoked;
+        let mut oldest = Vec::new();
+        if current.owner() != record.owner() {
+            if self.refuses(record, began) {
+                return Rotated::Revoked;
+            }
+            match self.make_room(record, limit, now) {
+                Some(chosen) => oldest = chosen,
+                None => return Rotated::Full,
+            }
         }
         if self.sessions.contains_key(&new) {
             return Rotated::Collision;
         }
         let record = record.clone().seen(current.seen_at());
         self.sessions.remove(&old);
+        self.end(&oldest);
         self.sessions.insert(new, record);
-        Rotated::Stored
+        if oldest.is_empty() {
+            Rotated::Stored
+        } else {
+            Rotated::Displaced(oldest)
+        }
     }
 
     fn touch(&mut self, key: StoreKey, seen_at: Timestamp) -> Touched {
@@ -275,7 +336,16 @@ impl TestStore {
     /// Carries out one call on the store; a sweep and a list go on until their end.
     pub(super) async fn apply(&self, op: &Op) -> Answer {
         match op {
-            Op::Create { key, record, began } => Answer::Created(self.create(*key, record, began.store).await),
+            Op::Create {
+                key,
+                record,
+                began,
+                limit,
+                now,
+            } => {
+                let created = self.create_on(*key, record, began.admission(*limit), *now);
+                Answer::Created(created.await)
+            }
             Op::Load { key, now } => Answer::Loaded(self.load(*key, *now).await),
             Op::Replace {
                 key,
@@ -289,9 +359,10 @@ impl TestStore {
                 expected,
                 record,
                 began,
+                limit,
                 now,
             } => {
-                let rotated = self.rotate_begun((*old, *new), *expected, record, *now, began.store);
+                let rotated = self.rotate_on((*old, *new), *expected, record, *now, began.admission(*limit));
                 Answer::Rotated(rotated.await)
             }
             Op::Touch { key, record, seen_at } => Answer::Touched(self.touch(*key, record, *seen_at).await),

@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Backlog, Created, Cursor, Deleted, Epoch, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Swept,
+    Touched,
 };
 
 /// Sweeps and pages after which a case says that there is no end: more than any case stores records.
@@ -28,8 +29,19 @@ impl TestStore {
         );
     }
 
+    /// A login that is not limited, if the record has an owner.
     pub(super) async fn create(&self, key: StoreKey, record: &Record, began: Epoch) -> Created {
-        answered("create", self.store.create(key, record.clone(), began).await)
+        self.create_on(key, record, began.into(), record.seen_at()).await
+    }
+
+    pub(super) async fn create_on(
+        &self,
+        key: StoreKey,
+        record: &Record,
+        admission: Admission,
+        now: Timestamp,
+    ) -> Created {
+        answered("create", self.store.create(key, record.clone(), admission, now).await)
     }
 
     pub(super) async fn load(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
@@ -59,12 +71,23 @@ impl TestStore {
         now: Timestamp,
         began: Epoch,
     ) -> Rotated {
+        self.rotate_on((old, new), expected, record, now, began.into()).await
+    }
+
+    pub(super) async fn rotate_on(
+        &self,
+        (old, new): (StoreKey, StoreKey),
+        expected: Revision,
+        record: &Record,
+        now: Timestamp,
+        admission: Admission,
+    ) -> Rotated {
         let rotation = Rotation {
             old,
             expected,
             new,
             record: record.clone(),
-            began,
+            admission,
             now,
         };
         answered("rotate", self.store.rotate(rotation).await)
@@ -147,11 +170,11 @@ impl TestStore {
     ) -> Option<Cursor> {
         let page = answered("list", self.index().list(owner, Page { after, limit }, now).await);
         assert!(
-            page.records.len() <= limit,
+            page.sessions.len() <= limit,
             "list answered {} records on a page of at most {limit} (P12)",
-            page.records.len()
+            page.sessions.len()
         );
-        listed.extend(page.records);
+        listed.extend(page.sessions.into_iter().map(|found| found.record));
         page.next
     }
 

@@ -50,7 +50,7 @@ pub(in super::super) async fn an_abandoned_rotation_leaves_exactly_one_key_alive
             new,
             expected: 1,
             record,
-            began: store.epoch(),
+            admission: store.epoch().into(),
             now,
         };
         abandon(polls, store.store.rotate(rotation));
@@ -138,7 +138,10 @@ pub(in super::super) async fn an_abandoned_login_is_alive_and_listed_or_neither(
     for polls in 0..8 {
         let key = key(u64::from(polls));
         let record = Sample::new(now).handle(u64::from(polls)).owner("alice").build();
-        abandon(polls, store.store.create(key, record.clone(), store.epoch()));
+        abandon(
+            polls,
+            store.store.create(key, record.clone(), store.epoch().into(), now),
+        );
         let whole = settles(|| async {
             let alive = store.load(key, now).await.is_some();
             let listed = store.list(&alice, 10, now).await.contains(&record);

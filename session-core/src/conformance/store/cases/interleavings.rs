@@ -50,6 +50,8 @@ impl Scene {
             key: key(100 * round),
             record: record.clone(),
             began,
+            limit: None,
+            now: start,
         };
         model.apply(&create);
         store.put(key(100 * round), &record).await;
@@ -82,6 +84,7 @@ impl Scene {
                 expected: 1,
                 record: next,
                 began: self.model.begin(store),
+                limit: None,
                 now: at(15),
             },
             Event::Touch => Op::Touch {

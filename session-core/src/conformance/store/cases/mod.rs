@@ -7,6 +7,7 @@ pub(super) mod expiry;
 pub(super) mod interleavings;
 pub(super) mod login;
 pub(super) mod model_check;
+pub(super) mod owner_limit;
 pub(super) mod owner_list;
 pub(super) mod replace;
 pub(super) mod revoke;

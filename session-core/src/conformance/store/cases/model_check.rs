@@ -14,7 +14,7 @@ use crate::conformance::store::model::{Answer, Began, Model, Op, Sweeping};
 use crate::conformance::store::test_store::{Expiry, TestStore};
 use crate::id::{Owner, StoreKey};
 use crate::record::Record;
-use crate::store::{Created, Revoke, Rotated};
+use crate::store::{Created, OwnerLimit, Revoke, Rotated};
 
 const CASES: u32 = 64;
 const STEPS: usize = 48;
@@ -26,6 +26,7 @@ enum Step {
     Create {
         owner: Option<u8>,
         login: Login,
+        limit: Limit,
         minutes: u8,
         onto: Onto,
     },
@@ -42,6 +43,7 @@ enum Step {
         knows: Knows,
         owner: Whose,
         login: Login,
+        limit: Limit,
         onto: Onto,
     },
     Touch {
@@ -69,6 +71,23 @@ enum Step {
 enum Login {
     BeginsNow,
     Began(u8),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    No,
+    Refuse(u8),
+    EndOldest(u8),
+}
+
+impl Limit {
+    fn limit(self) -> Option<OwnerLimit> {
+        match self {
+            Self::No => None,
+            Self::Refuse(most) => OwnerLimit::refuse(most.into()).ok(),
+            Self::EndOldest(most) => OwnerLimit::end_oldest(most.into()).ok(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +119,13 @@ enum Which {
 fn step() -> impl Strategy<Value = Step> {
     let owner = 0..2_u8;
     let login = || prop_oneof![1 => Just(Login::BeginsNow), 1 => any::<u8>().prop_map(Login::Began)];
+    let limit = || {
+        prop_oneof![
+            2 => Just(Limit::No),
+            1 => (1..4_u8).prop_map(Limit::Refuse),
+            1 => (1..4_u8).prop_map(Limit::EndOldest),
+        ]
+    };
     let onto = || prop_oneof![8 => Just(Onto::FreshKey), 1 => any::<u8>().prop_map(Onto::TakenKey)];
     let knows = || prop_oneof![4 => Just(Knows::Current), 1 => Just(Knows::Older)];
     let whose = prop_oneof![1 => Just(Whose::Same), 1 => proptest::option::of(owner.clone()).prop_map(Whose::Other)];
@@ -110,13 +136,15 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         2 => Just(Step::Begin),
-        4 => (proptest::option::of(owner.clone()), login(), 1..30_u8, onto())
-            .prop_map(|(owner, login, minutes, onto)| Step::Create { owner, login, minutes, onto }),
+        4 => (proptest::option::of(owner.clone()), login(), limit(), 1..30_u8, onto())
+            .prop_map(|(owner, login, limit, minutes, onto)| Step::Create { owner, login, limit, minutes, onto }),
         3 => any::<u8>().prop_map(|session| Step::Load { session }),
         4 => (any::<u8>(), knows(), 1..30_u8)
             .prop_map(|(session, knows, minutes)| Step::Replace { session, knows, minutes }),
-        4 => (any::<u8>(), knows(), whose, login(), onto())
-            .prop_map(|(session, knows, owner, login, onto)| Step::Rotate { session, knows, owner, login, onto }),
+        4 => (any::<u8>(), knows(), whose, login(), limit(), onto())
+            .prop_map(|(session, knows, owner, login, limit, onto)| {
+                Step::Rotate { session, knows, owner, login, limit, onto }
+            }),
         4 => (any::<u8>(), 0..10_u8).prop_map(|(session, ago)| Step::Touch { session, ago }),
         2 => any::<u8>().prop_map(|session| Step::Delete { session }),
         2 => Just(Step::Sweep),
@@ -214,6 +242,11 @@ impl Run {
         }
     }
 
+    /// A store without an index cannot count.
+    fn limit(&self, limit: Limit) -> Option<OwnerLimit> {
+        limit.limit().filter(|_| self.store.store.owner_index().is_some())
+    }
+
     fn record(&self, sample: Sample, owner: Option<u8>) -> Record {
         match owner {
             Some(owner) => sample.owner(&self.owner_name(owner)),
@@ -253,6 +286,7 @@ impl Run {
             Step::Create {
                 owner,
                 login,
+                limit,
                 minutes,
                 onto,
             } => {
@@ -260,7 +294,13 @@ impl Run {
                 let sample = Sample::new(now).handle(self.fresh()).idle(60 * u64::from(*minutes));
                 let record = self.record(sample, *owner);
                 let began = self.login(*login);
-                Op::Create { key, record, began }
+                Op::Create {
+                    key,
+                    record,
+                    began,
+                    limit: self.limit(*limit),
+                    now,
+                }
             }
             Step::Load { session } => Op::Load {
                 key: self.pick(*session)?.0,
@@ -291,6 +331,7 @@ impl Run {
                 knows,
                 owner,
                 login,
+                limit,
                 onto,
             } => {
                 let (old, current) = self.pick(*session)?;
@@ -311,6 +352,7 @@ impl Run {
                     expected,
                     record,
                     began,
+                    limit: self.limit(*limit),
                     now,
                 }
             }
@@ -361,8 +403,8 @@ impl Run {
 
     fn remember(&mut self, op: &Op, answer: &Answer) {
         match (op, answer) {
-            (Op::Create { key, record, .. }, Answer::Created(Created::Stored))
-            | (Op::Rotate { new: key, record, .. }, Answer::Rotated(Rotated::Stored)) => {
+            (Op::Create { key, record, .. }, Answer::Created(Created::Stored | Created::Displaced(_)))
+            | (Op::Rotate { new: key, record, .. }, Answer::Rotated(Rotated::Stored | Rotated::Displaced(_))) => {
                 self.known.push((*key, record.clone()));
             }
             _ => {}

@@ -7,7 +7,7 @@ use crate::conformance::sample::{self, Sample, after, key};
 use crate::conformance::store::steps::race;
 use crate::conformance::store::test_store::TestStore;
 use crate::record::Record;
-use crate::store::{Cursor, Revoke, Rotated, Touched};
+use crate::store::{Cursor, Owned, Page, Revoke, Rotated, Touched};
 
 /// Puts sessions of alice, one every ten seconds, the session of a number under the key of that number; oldest first.
 async fn put_alices(store: &TestStore, many: u64) -> Vec<Record> {
@@ -281,6 +281,27 @@ pub(in super::super) async fn a_session_that_is_renewed_meanwhile_stays_listed(s
         assert_eq!(
             count, 1,
             "a session that is renewed while its owner's list is read must be listed once (P12)"
+        );
+    }
+}
+
+pub(in super::super) async fn a_list_names_where_each_session_is_stored(store: TestStore) {
+    let now = sample::now();
+    let records = put_alices(&store, 3).await;
+    let renewed = Sample::of(&records[1]).next_revision().build();
+    let rotated = store
+        .rotate((key(1), key(9)), records[1].revision(), &renewed, now)
+        .await;
+    assert_eq!(rotated, Rotated::Stored, "a session of the owner could not be renewed");
+    let all = Page { after: None, limit: 10 };
+    let page = store.index().list(&sample::owner("alice"), all, now).await;
+    let page = page.expect("a list on a store without faults");
+    for Owned { key, record } in page.sessions {
+        let stored = store.load(key, now).await.map(|stored| stored.handle());
+        assert_eq!(
+            stored,
+            Some(record.handle()),
+            "a list names a key under which another session is stored, or none (P12)"
         );
     }
 }
