@@ -1,0 +1,23 @@
+//! Holds the store to the published suite, on one server.
+
+mod support;
+
+mod redis {
+    use std::sync::OnceLock;
+
+    use session_core::conformance::store::TestStore;
+    use session_redis::RedisStore;
+
+    use crate::support::prefix;
+    use crate::support::server::Server;
+
+    static SERVER: OnceLock<Server> = OnceLock::new();
+
+    async fn fresh() -> TestStore {
+        let server = SERVER.get_or_init(|| Server::start(&[]));
+        let store = RedisStore::builder(&server.url()).prefix(prefix()).open().await;
+        TestStore::new(store.expect("the server runs")).expiring_by_itself()
+    }
+
+    crate::redis_contract!(fresh);
+}

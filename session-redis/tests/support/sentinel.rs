@@ -1,0 +1,73 @@
+//! [`Guarded`]: a primary and two replicas, watched by three sentinels.
+
+use super::server::Server;
+use super::until;
+
+pub struct Guarded {
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+}
+
+impl Guarded {
+    pub fn start(settings: &[&str]) -> Self {
+        let mut all = vec!["--repl-diskless-sync-delay", "0"];
+        all.extend(settings);
+        let primary = Server::start(&all);
+        let port = primary.port.to_string();
+        all.extend(["--replicaof", "127.0.0.1", &port]);
+        let replicas = [Server::start(&all), Server::start(&all)];
+        let servers: Vec<Server> = std::iter::once(primary).chain(replicas).collect();
+        until("the replicas follow", || {
+            servers[0].cli(&["INFO", "replication"]).contains("connected_slaves:2")
+        });
+        let sentinels = (0..3).map(|number| sentinel(number, &port)).collect();
+        let guarded = Self { servers, sentinels };
+        until("the sentinels know each other and the replicas", || {
+            guarded.sentinels.iter().all(|sentinel| {
+                let known = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
+                let known: Vec<&str> = known.lines().collect();
+                let field = |name| known.iter().position(|line| *line == name).map(|at| known[at + 1]);
+                field("num-other-sentinels") == Some("2") && field("num-slaves") == Some("2")
+            })
+        });
+        guarded
+    }
+
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> = self
+            .sentinels
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port))
+            .collect();
+        format!("redis+sentinel://{}?service=main", hosts.join(","))
+    }
+
+    /// The server that the sentinels hold for the primary.
+    pub fn primary(&self) -> &Server {
+        let answer = self.sentinels[0].cli(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+        let port: u16 = answer
+            .lines()
+            .nth(1)
+            .and_then(|port| port.parse().ok())
+            .expect("a port");
+        self.servers
+            .iter()
+            .find(|server| server.port == port)
+            .expect("one of ours")
+    }
+}
+
+fn sentinel(number: u16, primary: &str) -> Server {
+    let path = std::env::temp_dir().join(format!(
+        "session-redis-{}-sentinel-{number}-{primary}.conf",
+        std::process::id()
+    ));
+    let conf = format!(
+        "sentinel monitor main 127.0.0.1 {primary} 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+    );
+    std::fs::write(&path, conf).expect("a temporary file");
+    let server = Server::start(&[&path.display().to_string(), "--sentinel"]);
+    // The running sentinel writes it again when it learns something; it is read once.
+    let _ = std::fs::remove_file(&path);
+    server
+}

@@ -1,0 +1,164 @@
+//! [`Server`]: one redis-server.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use super::until;
+
+/// A running server.
+pub struct Server {
+    pub port: u16,
+    folder: PathBuf,
+    settings: Vec<String>,
+    process: Mutex<Process>,
+}
+
+struct Process {
+    /// Waits until we are gone, then ends the server.
+    guard: Child,
+    pid: u32,
+}
+
+/// Ends the server when standard input ends, which it does when the test process ends, in whatever way.
+const GUARD: &str = r#"
+redis-server "$@" </dev/null >/dev/null 2>&1 &
+echo $!
+cat >/dev/null
+kill -9 $!
+wait
+"#;
+
+impl Server {
+    /// Starts one with these settings, as on the command line, and waits until it answers.
+    pub fn start(settings: &[&str]) -> Self {
+        let port = free_port();
+        let folder = std::env::temp_dir().join(format!("session-redis-{}-{port}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let process = Mutex::new(spawn(port, &folder, &settings));
+        let server = Self {
+            port,
+            folder,
+            settings,
+            process,
+        };
+        server.wait_until_it_answers();
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its folder, for files that the settings name.
+    pub fn folder(&self) -> &PathBuf {
+        &self.folder
+    }
+
+    /// As redis-cli would show it.
+    pub fn cli(&self, args: &[&str]) -> String {
+        cli(self.port, args)
+    }
+
+    pub fn kill(&self) {
+        self.signal("KILL");
+        until("the server is gone", || {
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err()
+        });
+    }
+
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    /// After [`kill`](Self::kill): on the same port, with the same files.
+    pub fn restart(&self) {
+        let mut process = self.process.lock().expect("no test panics here");
+        process.end();
+        *process = spawn(self.port, &self.folder, &self.settings);
+        drop(process);
+        self.wait_until_it_answers();
+    }
+
+    pub fn wait_until_it_answers(&self) {
+        until("the server answers", || {
+            let answer = self.cli(&["PING"]);
+            answer.contains("PONG") || answer.contains("NOAUTH")
+        });
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.lock().expect("no test panics here").pid;
+        let done = Command::new("kill")
+            .args([format!("-{signal}"), pid.to_string()])
+            .status();
+        assert!(done.is_ok_and(|done| done.success()), "signal {signal} for {pid}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(mut process) = self.process.lock() {
+            process.end();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Process {
+    fn end(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+fn spawn(port: u16, folder: &PathBuf, settings: &[String]) -> Process {
+    let mut guard = Command::new("sh")
+        .args(["-c", GUARD, "guard"])
+        .args(settings.iter().filter(|setting| setting.ends_with(".conf")))
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--dir", &folder.display().to_string(), "--logfile", "log", "--save", ""])
+        .args(settings.iter().filter(|setting| !setting.ends_with(".conf")))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh runs");
+    let mut line = String::new();
+    let out = guard.stdout.take().expect("standard output is piped");
+    BufReader::new(out)
+        .read_line(&mut line)
+        .expect("the guard says which process it guards");
+    let pid = line.trim().parse().expect("a number");
+    Process { guard, pid }
+}
+
+pub fn cli(port: u16, args: &[&str]) -> String {
+    let out = Command::new("redis-cli")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(args)
+        .output()
+        .expect("redis-cli runs");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// A port below the range that the system gives out by itself, with the one for a cluster's bus free as well.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 10_000 + (std::process::id() % 600) as u16 * 20;
+    loop {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 2000;
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
+            return port;
+        }
+    }
+}
