@@ -200,23 +200,25 @@ impl Engine {
         began: Epoch,
         doing: &'static str,
     ) -> Result<bool> {
-        let mut order = epoch::order(answer.revoked, handle, began, answer.reading);
+        let server = || self.servers.place_of(&keys.list);
+        let mut ahead = self.clocks.learn(server(), answer.reading);
         for _ in 0..READINGS {
-            if order != Order::Unclear {
+            if epoch::order(answer.revoked, handle, began, ahead) != Order::Unclear {
                 break;
             }
             let sent = epoch::present();
-            let server = self
+            let time = self
                 .run(&script::CLOCK, keys.list.clone(), Vec::new(), Class::Read, doing)
                 .await?;
-            let server = reply::bytes(server).and_then(|bytes| reply::number(&bytes));
+            let time = reply::bytes(time).and_then(|bytes| reply::number(&bytes));
             let reading = Reading {
                 sent,
-                server: server.ok_or_else(|| failure::unexpected(doing))?,
+                server: time.ok_or_else(|| failure::unexpected(doing))?,
                 answered: epoch::present(),
             };
-            order = epoch::order(answer.revoked, handle, began, reading);
+            ahead = self.clocks.learn(server(), reading);
         }
+        let order = epoch::order(answer.revoked, handle, began, ahead);
         Ok(order == Order::After)
     }
 

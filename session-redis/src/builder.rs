@@ -7,6 +7,7 @@ use std::time::Duration;
 use session_core::Result;
 
 use crate::address::{self, Topology, Transport};
+use crate::epoch::Clocks;
 use crate::failure::invalid;
 use crate::layout::Keys;
 use crate::server::{Access, Replicas, Servers};
@@ -209,6 +210,7 @@ impl RedisStoreBuilder {
         let engine = Engine {
             servers: Servers::new(access, parsed.topology),
             keys: Keys::new(self.prefix),
+            clocks: Clocks::default(),
         };
         Ok(RedisStore {
             engine: Arc::new(engine),

@@ -1,10 +1,11 @@
 //! What an [`Epoch`] of this store is, and how one is compared with a revocation on another machine's clock.
 //!
 //! A login takes the monotonic time of its process when it begins. A revocation is remembered by the time of the server that keeps the
-//! owner's list. When the login is listed there, the server answers its time; the age of the login then says when it began by the
-//! server's clock, give or take the way there and back. Clocks of machines are never compared with each other.
+//! owner's list. When the login is listed there, the server answers its time: so it is known how far the two clocks are apart, give or
+//! take the way there and back. Clocks of two machines are never taken for equal.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use session_core::{Epoch, Handle};
@@ -20,6 +21,11 @@ pub(crate) fn present() -> Epoch {
 pub(crate) const MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// A login that takes longer than this is refused: its revocation may be forgotten.
 const LONGEST_LOGIN: Duration = Duration::from_secs(12 * 3600);
+/// A revocation answers this much later than it was remembered, at least; so a login that begins afterwards is told apart from it even
+/// if a look at the server's clock takes a while.
+pub(crate) const REVOCATION: Duration = Duration::from_millis(5);
+/// Two clocks run apart by less than one part in this many: NTP slews by 500 ppm at most.
+const DRIFT: i128 = 2000;
 
 /// When an owner's sessions were revoked: microseconds by the server's clock, 0 for never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +47,7 @@ impl Revoked {
     }
 }
 
-/// One look at the server's clock.
+/// One look at a server's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) sent: Epoch,
@@ -50,19 +56,77 @@ pub(crate) struct Reading {
     pub(crate) answered: Epoch,
 }
 
+/// How far a server's clock is ahead of ours, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    least: i128,
+    most: i128,
+    /// When that was known.
+    at: Epoch,
+}
+
+impl Ahead {
+    fn of(reading: Reading) -> Self {
+        Self {
+            least: i128::from(reading.server) - i128::from(reading.answered.0),
+            most: i128::from(reading.server) - i128::from(reading.sent.0),
+            at: reading.answered,
+        }
+    }
+
+    /// What it may have become, or has been, at another time.
+    fn at(self, at: Epoch) -> Self {
+        let drift = i128::from(self.at.0.abs_diff(at.0)) / DRIFT + 1;
+        Self {
+            least: self.least - drift,
+            most: self.most + drift,
+            at,
+        }
+    }
+
+    /// Both hold. If they exclude each other, a clock was set or the server is another one: then only this one does.
+    fn with(self, earlier: Self) -> Self {
+        let earlier = earlier.at(self.at);
+        let (least, most) = (self.least.max(earlier.least), self.most.min(earlier.most));
+        if least > most {
+            self
+        } else {
+            Self { least, most, ..self }
+        }
+    }
+}
+
+/// What is known of the clocks of servers: a slow look is made good by a fast one shortly before.
+#[derive(Debug, Default)]
+pub(crate) struct Clocks {
+    by_server: Mutex<HashMap<String, Ahead>>,
+}
+
+impl Clocks {
+    pub(crate) fn learn(&self, server: String, reading: Reading) -> Ahead {
+        let mut known = self.by_server.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ahead = Ahead::of(reading);
+        if let Some(earlier) = known.get(&server) {
+            ahead = ahead.with(*earlier);
+        }
+        known.insert(server, ahead);
+        ahead
+    }
+}
+
 /// Whether a login began after the revocation of its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     After,
     Before,
-    /// Within the time that the reading took; another one may be faster.
+    /// Within what is not known of the clocks.
     Unclear,
 }
 
-pub(crate) fn order(revoked: Revoked, handle: Handle, began: Epoch, reading: Reading) -> Order {
-    let latest = revoked.latest(handle);
-    let age = |at: Epoch| at.0.saturating_sub(began.0);
-    if began != Epoch::default() && u128::from(age(reading.answered)) > LONGEST_LOGIN.as_micros() {
+pub(crate) fn order(revoked: Revoked, handle: Handle, began: Epoch, ahead: Ahead) -> Order {
+    let latest = i128::from(revoked.latest(handle));
+    let age = Duration::from_micros(ahead.at.0.saturating_sub(began.0));
+    if began != Epoch::default() && age > LONGEST_LOGIN {
         return Order::Before;
     }
     if latest == 0 {
@@ -71,13 +135,11 @@ pub(crate) fn order(revoked: Revoked, handle: Handle, began: Epoch, reading: Rea
     if began == Epoch::default() {
         return Order::Before;
     }
-    // Two clocks may run apart by a thousandth: NTP slews by half of that at most.
-    let drift = age(reading.answered) / 1000;
-    let earliest = reading.server.saturating_sub(age(reading.answered) + drift);
-    let latest_possible = reading.server.saturating_sub(age(reading.sent)) + drift;
-    if latest < earliest {
+    let then = ahead.at(began);
+    let began = i128::from(began.0);
+    if latest < began + then.least {
         Order::After
-    } else if latest > latest_possible {
+    } else if latest > began + then.most {
         Order::Before
     } else {
         Order::Unclear
@@ -90,19 +152,25 @@ mod tests {
 
     const HANDLE: Handle = Handle::from_bytes([1; 15]);
     const OTHER: Handle = Handle::from_bytes([2; 15]);
+    /// How far the server is ahead.
+    const SERVER: u64 = 1_000_000;
 
-    /// The server's clock is a million ahead of ours; there and back takes 20 µs.
-    fn reading(at: u64) -> Reading {
+    /// There and back takes that long.
+    fn reading(at: u64, takes: u64) -> Reading {
         Reading {
             sent: Epoch(at),
-            server: 1_000_000 + at + 10,
-            answered: Epoch(at + 20),
+            server: SERVER + at + takes / 2,
+            answered: Epoch(at + takes),
         }
+    }
+
+    fn ahead(at: u64) -> Ahead {
+        Ahead::of(reading(at, 20))
     }
 
     fn all(at: u64) -> Revoked {
         Revoked {
-            all: 1_000_000 + at,
+            all: SERVER + at,
             ..Revoked::default()
         }
     }
@@ -110,50 +178,70 @@ mod tests {
     #[test]
     fn the_order_is_known_outside_the_time_of_the_way() {
         let began = Epoch(500);
-        assert_eq!(order(all(400), HANDLE, began, reading(700)), Order::After);
-        assert_eq!(order(all(600), HANDLE, began, reading(700)), Order::Before);
-        assert_eq!(order(all(500), HANDLE, began, reading(700)), Order::Unclear);
+        assert_eq!(order(all(400), HANDLE, began, ahead(700)), Order::After);
+        assert_eq!(order(all(600), HANDLE, began, ahead(700)), Order::Before);
+        assert_eq!(order(all(500), HANDLE, began, ahead(700)), Order::Unclear);
     }
 
     #[test]
     fn who_was_never_revoked_comes_after() {
-        assert_eq!(order(Revoked::default(), HANDLE, Epoch(5), reading(7)), Order::After);
-        assert_eq!(
-            order(Revoked::default(), HANDLE, Epoch::default(), reading(7)),
-            Order::After
-        );
+        for began in [Epoch(5), Epoch::default()] {
+            assert_eq!(order(Revoked::default(), HANDLE, began, ahead(7)), Order::After);
+        }
     }
 
     #[test]
     fn a_login_without_a_beginning_came_before_every_revocation() {
-        assert_eq!(order(all(1), HANDLE, Epoch::default(), reading(700)), Order::Before);
+        assert_eq!(order(all(1), HANDLE, Epoch::default(), ahead(700)), Order::Before);
     }
 
     #[test]
     fn the_one_that_was_spared_is_compared_with_older_revocations_only() {
         let revoked = Revoked {
-            all: 1_000_000 + 100,
-            others: 1_000_000 + 600,
+            all: SERVER + 100,
+            others: SERVER + 600,
             spared: Some(HANDLE),
         };
-        assert_eq!(order(revoked, HANDLE, Epoch(500), reading(700)), Order::After);
-        assert_eq!(order(revoked, OTHER, Epoch(500), reading(700)), Order::Before);
-        assert_eq!(order(revoked, HANDLE, Epoch(50), reading(700)), Order::Before);
+        assert_eq!(order(revoked, HANDLE, Epoch(500), ahead(700)), Order::After);
+        assert_eq!(order(revoked, OTHER, Epoch(500), ahead(700)), Order::Before);
+        assert_eq!(order(revoked, HANDLE, Epoch(50), ahead(700)), Order::Before);
     }
 
     #[test]
     fn a_login_that_outlives_the_memory_is_refused() {
         let late = u64::try_from(LONGEST_LOGIN.as_micros()).unwrap() + 10;
-        assert_eq!(
-            order(Revoked::default(), HANDLE, Epoch(1), reading(late)),
-            Order::Before
-        );
+        assert_eq!(order(Revoked::default(), HANDLE, Epoch(1), ahead(late)), Order::Before);
     }
 
-    /// A thousandth of an hour is more than three seconds: clocks that drift apart do not let a login slip through.
     #[test]
     fn a_long_login_is_given_no_benefit_of_drifting_clocks() {
         let hour = 3_600_000_000;
-        assert_eq!(order(all(5), HANDLE, Epoch(1000), reading(hour)), Order::Unclear);
+        assert_eq!(order(all(5), HANDLE, Epoch(1000), ahead(hour)), Order::Unclear);
+    }
+
+    #[test]
+    fn a_slow_look_is_made_good_by_a_fast_one_before() {
+        let clocks = Clocks::default();
+        clocks.learn("one".to_owned(), reading(100, 20));
+        let began = Epoch(500);
+        let slow = reading(700, 10_000);
+        assert_eq!(order(all(400), HANDLE, began, Ahead::of(slow)), Order::Unclear);
+        assert_eq!(
+            order(all(400), HANDLE, began, clocks.learn("two".to_owned(), slow)),
+            Order::Unclear
+        );
+        assert_eq!(
+            order(all(400), HANDLE, began, clocks.learn("one".to_owned(), slow)),
+            Order::After
+        );
+    }
+
+    #[test]
+    fn what_was_known_of_a_clock_is_forgotten_when_it_is_set() {
+        let clocks = Clocks::default();
+        clocks.learn("one".to_owned(), reading(100, 20));
+        let mut set = reading(700, 20);
+        set.server += 5_000_000;
+        assert_eq!(clocks.learn("one".to_owned(), set), Ahead::of(set));
     }
 }

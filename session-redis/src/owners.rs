@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use session_core::{Cursor, Error, Owned, OwnedPage, Owner, Page, Record, Result, Revoke, StoreKey, Timestamp};
@@ -165,6 +166,10 @@ impl Engine {
             Revoke::Others(kept) => ("others", kept.as_bytes().to_vec()),
             Revoke::One(one) => ("one", one.as_bytes().to_vec()),
         };
+        let pause = match which {
+            Revoke::All | Revoke::Others(_) => epoch::REVOCATION,
+            Revoke::One(_) => Duration::ZERO,
+        };
         let args = vec![how.as_bytes().to_vec(), handle, decimal(epoch::MEMORY.as_millis())];
         let call = Call::script(&script::REVOKE, [keys.list.clone(), keys.revocations], args);
         let members = self.servers.call(&keys.list, call, Class::Durable, DOING).await?;
@@ -181,6 +186,7 @@ impl Engine {
         let ended = self
             .end_all(places.clone(), Reason::Revoked, chosen, now, DOING)
             .await?;
+        tokio::time::sleep(pause).await;
         // Awaited: a login that begins after the answer is then later than the revocation by more than one way to the server.
         self.unlist(&owner, &places, Class::Durable, DOING).await?;
         Ok(ended.iter().filter(|end| end.what == Ended::Live).count() as u64)

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use redis::Value;
 use session_core::{Created, Deleted, Owner, Record, Replaced, Result, Revision, StoreKey, Timestamp, Touched};
 
+use crate::epoch::Clocks;
 use crate::failure;
 use crate::layout::{self, Keys, Place, Stored};
 use crate::reply::{self, Reply};
@@ -29,6 +30,7 @@ const BATCH: usize = 128;
 pub(crate) struct Engine {
     pub(crate) servers: Servers,
     pub(crate) keys: Keys,
+    pub(crate) clocks: Clocks,
 }
 
 /// Why a session was ended.

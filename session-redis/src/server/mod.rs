@@ -74,6 +74,14 @@ impl Servers {
         }
     }
 
+    /// A name of the server that has `key`, as far as is known.
+    pub(crate) fn place_of(&self, key: &[u8]) -> String {
+        match &self.route {
+            Route::One(node) => node.shown(),
+            Route::Slots(cluster) => cluster.owner_of(key).map(|node| node.shown()).unwrap_or_default(),
+        }
+    }
+
     /// Sends a command to the server that has `key`. Answers within [`Access::patience`].
     pub(crate) async fn call(&self, key: &[u8], call: Call, class: Class, doing: &'static str) -> Result<Value> {
         match tokio::time::timeout(self.access.patience(class), self.deliver(key, &call, class)).await {

@@ -100,8 +100,8 @@ impl Node {
             pipeline.cmd("WAIT").arg(replicas.count).arg(millis);
         }
         let answered = if pipeline.len() == 1 {
-            live.connection
-                .send_packed_command(command)
+            command
+                .query_async::<Value>(&mut live.connection)
                 .await
                 .map(|value| vec![Ok(value)])
         } else {

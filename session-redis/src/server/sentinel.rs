@@ -31,7 +31,7 @@ impl Sentinels {
         let asking = self.addresses.iter().map(|address| Box::pin(self.ask(access, address)));
         let (primary, _) = select_ok(asking).await?;
         let mut live = access.connect(&primary, Role::Data, class).await?;
-        match live.connection.send_packed_command(&redis::cmd("ROLE")).await? {
+        match redis::cmd("ROLE").query_async(&mut live.connection).await? {
             Value::Array(role) if role.first().cloned().and_then(reply::bytes).as_deref() == Some(b"master") => {
                 Ok(live)
             }
@@ -46,7 +46,7 @@ impl Sentinels {
         let mut live = access.connect(address, Role::Sentinel, Class::Read).await?;
         let mut command = redis::cmd("SENTINEL");
         command.arg("get-master-addr-by-name").arg(&self.service);
-        let answer = live.connection.send_packed_command(&command).await?;
+        let answer: Value = command.query_async(&mut live.connection).await?;
         let unknown = || RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no primary of that name"));
         let Value::Array(parts) = answer else {
             return Err(unknown());

@@ -5,12 +5,12 @@ use std::process::Command;
 use super::server::Server;
 use super::until;
 
-pub struct Cluster {
-    pub servers: Vec<Server>,
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<Server>,
 }
 
 impl Cluster {
-    pub fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Self {
         let mut all = vec![
             "--cluster-enabled",
             "yes",
@@ -36,7 +36,7 @@ impl Cluster {
         cluster
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let hosts: Vec<String> = self
             .servers
             .iter()
@@ -47,7 +47,7 @@ impl Cluster {
     }
 
     /// Every server sees every slot served, and every primary has a replica that follows it.
-    pub fn wait_until_it_works(&self) {
+    pub(crate) fn wait_until_it_works(&self) {
         until("the cluster works", || {
             self.servers.iter().all(|server| {
                 let state = server.cli(&["CLUSTER", "INFO"]);
@@ -58,7 +58,7 @@ impl Cluster {
         });
     }
 
-    pub fn primaries(&self) -> Vec<&Server> {
+    pub(crate) fn primaries(&self) -> Vec<&Server> {
         let is_primary = |server: &&Server| server.cli(&["INFO", "replication"]).contains("role:master");
         self.servers.iter().filter(is_primary).collect()
     }

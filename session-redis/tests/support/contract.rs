@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! redis_contract {
     ($fresh:expr) => {
-        session_core::__store_cases! { [redis_contract] [$fresh] }
+        session_core::__store_cases! { [$crate::redis_contract] [$fresh] }
     };
     (
         [$fresh:expr]

@@ -1,16 +1,16 @@
 //! Real servers for tests, each on a free port of the loopback interface. None outlives the test process, however it ends.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod cluster;
-pub mod contract;
-pub mod sentinel;
-pub mod server;
+pub(crate) mod cluster;
+pub(crate) mod contract;
+pub(crate) mod sentinel;
+pub(crate) mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A prefix that no other test in this process has.
-pub fn prefix() -> String {
+pub(crate) fn prefix() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("test{}:", NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -20,7 +20,7 @@ pub fn prefix() -> String {
 /// # Panics
 ///
 /// If it does not within half a minute.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(30), "waited in vain until {what}");

@@ -3,13 +3,13 @@
 use super::server::Server;
 use super::until;
 
-pub struct Guarded {
-    pub servers: Vec<Server>,
-    pub sentinels: Vec<Server>,
+pub(crate) struct Guarded {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) sentinels: Vec<Server>,
 }
 
 impl Guarded {
-    pub fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Self {
         let mut all = vec!["--repl-diskless-sync-delay", "0"];
         all.extend(settings);
         let primary = Server::start(&all);
@@ -33,7 +33,7 @@ impl Guarded {
         guarded
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let hosts: Vec<String> = self
             .sentinels
             .iter()
@@ -43,7 +43,7 @@ impl Guarded {
     }
 
     /// The server that the sentinels hold for the primary.
-    pub fn primary(&self) -> &Server {
+    pub(crate) fn primary(&self) -> &Server {
         let answer = self.sentinels[0].cli(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
         let port: u16 = answer
             .lines()

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use super::until;
 
 /// A running server.
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     folder: PathBuf,
     settings: Vec<String>,
     process: Mutex<Process>,
@@ -34,7 +34,7 @@ wait
 
 impl Server {
     /// Starts one with these settings, as on the command line, and waits until it answers.
-    pub fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Self {
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("session-redis-{}-{port}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -51,37 +51,37 @@ impl Server {
         server
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Its folder, for files that the settings name.
-    pub fn folder(&self) -> &PathBuf {
+    pub(crate) fn folder(&self) -> &PathBuf {
         &self.folder
     }
 
     /// As redis-cli would show it.
-    pub fn cli(&self, args: &[&str]) -> String {
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
         cli(self.port, args)
     }
 
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.signal("KILL");
         until("the server is gone", || {
             std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err()
         });
     }
 
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.signal("STOP");
     }
 
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.signal("CONT");
     }
 
     /// After [`kill`](Self::kill): on the same port, with the same files.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         let mut process = self.process.lock().expect("no test panics here");
         process.end();
         *process = spawn(self.port, &self.folder, &self.settings);
@@ -89,7 +89,7 @@ impl Server {
         self.wait_until_it_answers();
     }
 
-    pub fn wait_until_it_answers(&self) {
+    pub(crate) fn wait_until_it_answers(&self) {
         until("the server answers", || {
             let answer = self.cli(&["PING"]);
             answer.contains("PONG") || answer.contains("NOAUTH")
@@ -141,7 +141,7 @@ fn spawn(port: u16, folder: &PathBuf, settings: &[String]) -> Process {
     Process { guard, pid }
 }
 
-pub fn cli(port: u16, args: &[&str]) -> String {
+pub(crate) fn cli(port: u16, args: &[&str]) -> String {
     let out = Command::new("redis-cli")
         .args(["-h", "127.0.0.1", "-p", &port.to_string()])
         .args(args)
@@ -151,7 +151,7 @@ pub fn cli(port: u16, args: &[&str]) -> String {
 }
 
 /// A port below the range that the system gives out by itself, with the one for a cluster's bus free as well.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 10_000 + (std::process::id() % 600) as u16 * 20;
     loop {
