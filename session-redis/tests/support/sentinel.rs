@@ -20,7 +20,7 @@ impl Guarded {
         until("the replicas follow", || {
             servers[0].cli(&["INFO", "replication"]).contains("connected_slaves:2")
         });
-        let sentinels = (0..3).map(|number| sentinel(number, &port)).collect();
+        let sentinels = (0..3).map(|_| sentinel(&port)).collect();
         let guarded = Self { servers, sentinels };
         until("the sentinels know each other and the replicas", || {
             guarded.sentinels.iter().all(|sentinel| {
@@ -57,17 +57,9 @@ impl Guarded {
     }
 }
 
-fn sentinel(number: u16, primary: &str) -> Server {
-    let path = std::env::temp_dir().join(format!(
-        "session-redis-{}-sentinel-{number}-{primary}.conf",
-        std::process::id()
-    ));
-    let conf = format!(
+fn sentinel(primary: &str) -> Server {
+    let settings = format!(
         "sentinel monitor main 127.0.0.1 {primary} 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
     );
-    std::fs::write(&path, conf).expect("a temporary file");
-    let server = Server::start(&[&path.display().to_string(), "--sentinel"]);
-    // The running sentinel writes it again when it learns something; it is read once.
-    let _ = std::fs::remove_file(&path);
-    server
+    Server::start_with(Some(&settings), &["--sentinel"])
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -23,28 +23,41 @@ struct Process {
     pid: u32,
 }
 
-/// Ends the server when standard input ends, which it does when the test process ends, in whatever way.
+/// Ends the server, and removes its files, when standard input ends, which it does when the test process ends, in whatever way.
 const GUARD: &str = r#"
 redis-server "$@" </dev/null >/dev/null 2>&1 &
 echo $!
 cat >/dev/null
 kill -9 $!
 wait
+rm -r "$FOLDER"
 "#;
 
 impl Server {
     /// Starts one with these settings, as on the command line, and waits until it answers.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::start_with(None, settings)
+    }
+
+    /// The same, with a file of settings.
+    pub(crate) fn start_with(file: Option<&str>, settings: &[&str]) -> Self {
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("session-redis-{}-{port}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
+        let mut all = Vec::new();
         std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
-        let process = Mutex::new(spawn(port, &folder, &settings));
+        if let Some(file) = file {
+            let path = folder.join("server.conf");
+            std::fs::write(&path, file).expect("a temporary file");
+            all.push(path.display().to_string());
+        }
+        all.extend(["--port", &port.to_string(), "--bind", "127.0.0.1"].map(ToOwned::to_owned));
+        all.extend(["--dir", &folder.display().to_string(), "--logfile", "log", "--save", ""].map(ToOwned::to_owned));
+        all.extend(settings.iter().map(ToString::to_string));
+        let process = Mutex::new(spawn(&folder, &all));
         let server = Self {
             port,
             folder,
-            settings,
+            settings: all,
             process,
         };
         server.wait_until_it_answers();
@@ -82,9 +95,12 @@ impl Server {
 
     /// After [`kill`](Self::kill): on the same port, with the same files.
     pub(crate) fn restart(&self) {
+        let kept = self.folder.with_extension("kept");
+        std::fs::rename(&self.folder, &kept).expect("the files of a killed server can be moved");
         let mut process = self.process.lock().expect("no test panics here");
         process.end();
-        *process = spawn(self.port, &self.folder, &self.settings);
+        std::fs::rename(&kept, &self.folder).expect("they can be moved back");
+        *process = spawn(&self.folder, &self.settings);
         drop(process);
         self.wait_until_it_answers();
     }
@@ -110,7 +126,6 @@ impl Drop for Server {
         if let Ok(mut process) = self.process.lock() {
             process.end();
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -121,15 +136,14 @@ impl Process {
     }
 }
 
-fn spawn(port: u16, folder: &PathBuf, settings: &[String]) -> Process {
+fn spawn(folder: &Path, settings: &[String]) -> Process {
     let mut guard = Command::new("sh")
         .args(["-c", GUARD, "guard"])
-        .args(settings.iter().filter(|setting| setting.ends_with(".conf")))
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--dir", &folder.display().to_string(), "--logfile", "log", "--save", ""])
-        .args(settings.iter().filter(|setting| !setting.ends_with(".conf")))
+        .args(settings)
+        .env("FOLDER", folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .expect("sh runs");
     let mut line = String::new();
