@@ -11,7 +11,7 @@ use super::sentinel::Sentinels;
 use crate::address::Address;
 
 /// Where a link leads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Target {
     Server(Address),
     /// Whoever is the primary when it connects.
@@ -30,6 +30,7 @@ impl Target {
 pub(crate) struct Link {
     access: Arc<Access>,
     target: Target,
+    role: Role,
     class: Class,
     live: Mutex<Option<Live>>,
     attempts: tokio::sync::Mutex<Attempts>,
@@ -45,14 +46,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Link {
-    pub(crate) fn new(access: Arc<Access>, target: Target, class: Class) -> Self {
+    pub(crate) fn new(access: Arc<Access>, target: Target, role: Role, class: Class) -> Self {
         Self {
             access,
             target,
+            role,
             class,
             live: Mutex::new(None),
             attempts: tokio::sync::Mutex::default(),
         }
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        self.target.shown()
     }
 
     /// The connection; made if there is none. One caller connects, the others wait for it.
@@ -98,8 +104,9 @@ impl Link {
     async fn connect(&self) -> Result<Live, RedisError> {
         let connecting = async {
             match &self.target {
-                Target::Server(address) => self.access.connect(address, Role::Data, self.class).await,
-                Target::Primary(sentinels) => sentinels.connect(&self.access, self.class).await,
+                Target::Server(address) => self.access.connect(address, self.role, self.class).await,
+                // A sentinel has links of its own: boxed, so that the two do not contain each other.
+                Target::Primary(sentinels) => Box::pin(sentinels.connect(&self.access, self.class)).await,
             }
         };
         match tokio::time::timeout(self.access.connect_timeout, connecting).await {

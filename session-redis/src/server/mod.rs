@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::Value;
 use session_core::{Error, Result};
+use tokio::task::AbortHandle;
 
 use crate::address::{Address, Topology};
 use crate::failure::{self, Verdict};
@@ -31,11 +32,21 @@ pub(crate) use call::{Call, decimal};
 pub(crate) struct Servers {
     access: Arc<Access>,
     route: Route,
+    /// The task that looks after a primary under Sentinel.
+    watch: Option<AbortHandle>,
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+    }
 }
 
 enum Route {
     /// One primary, wherever it is.
-    One(Node),
+    One(Arc<Node>),
     Slots(Cluster),
 }
 
@@ -47,15 +58,24 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Servers {
     pub(crate) fn new(access: Access, topology: Topology) -> Self {
         let access = Arc::new(access);
+        let mut watch = None;
         let route = match topology {
-            Topology::Standalone(address) => Route::One(Node::new(&access, Target::Server(address))),
+            Topology::Standalone(address) => Route::One(Arc::new(Node::new(&access, Target::Server(address)))),
             Topology::Sentinel { sentinels, service } => {
-                let sentinels = Arc::new(Sentinels::new(sentinels, service));
-                Route::One(Node::new(&access, Target::Primary(sentinels)))
+                let sentinels = Arc::new(Sentinels::new(&access, sentinels, service));
+                let node = Arc::new(Node::new(&access, Target::Primary(Arc::clone(&sentinels))));
+                let watched = Arc::clone(&node);
+                watch = Some(
+                    access
+                        .runtime
+                        .spawn(async move { sentinels.watch(&watched).await })
+                        .abort_handle(),
+                );
+                Route::One(node)
             }
             Topology::Cluster { seeds } => Route::Slots(Cluster::new(Arc::clone(&access), seeds)),
         };
-        Self { access, route }
+        Self { access, route, watch }
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::{Cmd, RedisError, Value};
 
-use super::access::{Access, Class};
+use super::access::{Access, Class, Role};
 use super::call::Call;
 use super::link::{Link, Target};
 use crate::failure::{self, Verdict};
@@ -42,7 +42,7 @@ pub(crate) enum Failed {
 impl Node {
     pub(crate) fn new(access: &Arc<Access>, target: Target) -> Self {
         let links = |class| {
-            let new = || Link::new(Arc::clone(access), target.clone(), class);
+            let new = || Link::new(Arc::clone(access), target.clone(), Role::Data, class);
             (0..access.connections.max(1)).map(|_| new()).collect()
         };
         Self {
