@@ -1,18 +1,19 @@
-//! Extractors: [`Session`], [`OptionalSession`], [`SignedIn`] and [`Sessions`].
+//! Extractors: [`Session`], [`OptionalSession`], [`SignedIn`], [`Sessions`], and [`Extract`] for what is made of a session.
 
+use std::fmt;
 use std::future::{Future, Ready, ready};
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::error::ErrorUnauthorized;
 use actix_web::http::header::{COOKIE, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use session_core::{Access, Error, ErrorKind, Owner};
+use session_core::{Access, Error, ErrorKind, FromSession, Owner};
 
 use crate::error::SessionError;
 
-type Extracted<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
+pub(crate) type Extracted<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 
 /// The session of this request; loads it on first use. Has all methods of [`session_core::Session`].
 ///
@@ -131,6 +132,53 @@ impl FromRequest for Sessions {
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let sessions = access(request).and_then(|access| access.engine().sessions());
         ready(sessions.map(Self).map_err(SessionError::from))
+    }
+}
+
+/// What `session-core` makes of the session of this request: a [`Value`], [`Flashes`], a [`CsrfToken`], or of any type that
+/// implements [`FromSession`]. It has all methods of what is inside.
+///
+/// An error is answered as that of [`Session`]: a stored value that cannot be decoded is a 500, and never a default.
+/// For the reason given at [`Session`], do not take it as an `Option`.
+#[derive(Clone, Debug)]
+pub struct Extract<T>(pub T);
+
+/// The value of one type, found by that type: `mut cart: Value<Cart>`. See [`session_core::Value`].
+pub type Value<T> = Extract<session_core::Value<T>>;
+
+/// The messages that earlier requests left for this page: `flashes.take()?` shows them once. See [`session_core::Flashes`].
+pub type Flashes = Extract<session_core::Flashes>;
+
+/// A token to render into this page's forms, in a field named [`CSRF_FIELD`](crate::CSRF_FIELD). See [`session_core::CsrfToken`].
+pub type CsrfToken = Extract<session_core::CsrfToken>;
+
+impl<T> Deref for Extract<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Extract<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Extract<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: FromSession + 'static> FromRequest for Extract<T> {
+    type Error = SessionError;
+    type Future = Extracted<Self, SessionError>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let session = Session::extract(request);
+        Box::pin(async { Ok(Self(T::from_session(session.await?.into_inner())?)) })
     }
 }
 

@@ -14,13 +14,15 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::{ErrorForbidden, ErrorInternalServerError};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use adapter_actix::{
-    Engine, MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionMiddleware, Sessions, SignedIn,
-    SigningKeys, Store,
+    CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FromSession, Key,
+    MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionMiddleware, SessionValue, Sessions,
+    SignedIn, SigningKeys, Store, Value,
 };
-use session_core::conformance::http::client::{Browser, send};
+use serde::{Deserialize, Serialize};
+use session_core::conformance::http::client::{Browser, Response, send};
 use session_core::conformance::store::FaultyStore;
 
 struct Site {
@@ -91,6 +93,86 @@ async fn count(SignedIn { owner, .. }: SignedIn, sessions: Sessions) -> Result<S
     Ok(sessions.count(&owner).await?.to_string())
 }
 
+#[derive(Default, Serialize, Deserialize)]
+struct Cart {
+    items: Vec<u32>,
+}
+
+impl SessionValue for Cart {
+    const KEY: Key<Self> = Key::new("cart");
+}
+
+#[derive(Deserialize)]
+struct Order {
+    article: u32,
+}
+
+/// A type of the application's own.
+struct Greeting(&'static str);
+
+impl FromSession for Greeting {
+    fn from_session(session: session_core::Session) -> Result<Self, session_core::Error> {
+        let known = session.owner().is_some();
+        Ok(Self(if known { "welcome back" } else { "hello" }))
+    }
+}
+
+async fn order(
+    mut cart: Value<Cart>,
+    flashes: Flashes,
+    CsrfForm(Order { article }): CsrfForm<Order>,
+) -> Result<String, SessionError> {
+    flashes.add(FlashLevel::Success, format!("ordered {article}"))?;
+    let cart = cart.update(move |cart| {
+        let mut items = cart.unwrap_or_default().items;
+        items.push(article);
+        Cart { items }
+    })?;
+    Ok(cart.items.len().to_string())
+}
+
+async fn empty(mut cart: Value<Cart>, _genuine: CsrfHeader) -> String {
+    cart.remove().map_or(0, |cart| cart.items.len()).to_string()
+}
+
+async fn news(flashes: Flashes) -> Result<String, SessionError> {
+    let shown = flashes.take()?;
+    let lines: Vec<_> = shown.iter().map(|flash| format!("{} {flash}", flash.level)).collect();
+    Ok(lines.join("\n"))
+}
+
+async fn damage(session: Session) -> Result<&'static str, SessionError> {
+    session.insert("cart", 9_u8)?;
+    Ok("damaged")
+}
+
+fn made_of_a_session(config: &mut ServiceConfig) {
+    config
+        .app_data(PayloadConfig::new(1000))
+        .route(
+            "/greeting",
+            web::get().to(async |greeting: Extract<Greeting>| greeting.0.0),
+        )
+        .route("/form", web::get().to(async |token: CsrfToken| token.to_string()))
+        .route("/order", web::post().to(order))
+        .route("/empty", web::post().to(empty))
+        .route("/news", web::get().to(news))
+        .route("/damage", web::get().to(damage))
+        .route("/cart", web::get().to(async |_cart: Value<Cart>| "never reached"));
+}
+
+/// A browser, and a token that its session has given out.
+async fn with_token(site: &Site) -> (Browser, String) {
+    let mut browser = site.browser();
+    let token = browser.get("/form").await.body;
+    (browser, token)
+}
+
+async fn send_form(browser: &mut Browser, path: &str, body: &str) -> Response {
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    browser.request("POST", path, &[form], body).await
+}
+
 fn visit(session: &Session) -> Result<u32, SessionError> {
     Ok(session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1)?)
 }
@@ -138,15 +220,88 @@ async fn the_registry_is_an_extractor() {
 #[tokio::test]
 async fn a_route_without_the_middleware_answers_500() {
     let running = server::serve(|listener| {
-        let server = HttpServer::new(|| App::new().configure(usual)).workers(1);
+        let server = HttpServer::new(|| App::new().configure(usual).configure(made_of_a_session)).workers(1);
         Ok(server.disable_signals().listen(listener)?.run())
     });
     let running = running.await;
-    for path in ["/login", "/account", "/maybe", "/count"] {
-        let response = send(running.addr, "GET", path, &[], "").await;
+    for path in [
+        "/login",
+        "/account",
+        "/maybe",
+        "/count",
+        "/form",
+        "/news",
+        "/cart",
+        "/greeting",
+        "/order",
+        "/empty",
+    ] {
+        let method = if matches!(path, "/order" | "/empty") {
+            "POST"
+        } else {
+            "GET"
+        };
+        let response = send(running.addr, method, path, &[], "").await;
         let expected = (500, "Internal Server Error");
         assert_eq!((response.status, response.body.as_str()), expected, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_form_with_a_token_reaches_its_handler_and_leaves_a_value_and_a_message() {
+    let site = Site::new(made_of_a_session).await;
+    let (mut browser, token) = with_token(&site).await;
+    for expected in ["1", "2"] {
+        let body = format!("article=7&{CSRF_FIELD}={token}");
+        assert_eq!(send_form(&mut browser, "/order", &body).await.body, expected);
+    }
+    let news = browser.get("/news").await.body;
+    assert_eq!(news, "success ordered 7\nsuccess ordered 7");
+    assert_eq!(browser.get("/news").await.body, "");
+}
+
+#[tokio::test]
+async fn a_form_is_refused_by_what_is_wrong_with_it() {
+    let site = Site::new(made_of_a_session).await;
+    let (mut browser, token) = with_token(&site).await;
+    for (body, status) in [
+        ("article=7".to_owned(), 403),
+        ("nonsense".to_owned(), 403),
+        (format!("{CSRF_FIELD}={token}"), 422),
+        (format!("{CSRF_FIELD}={token}&article=x"), 422),
+        (format!("{CSRF_FIELD}={token}&{}", "x".repeat(1000)), 413),
+    ] {
+        assert_eq!(send_form(&mut browser, "/order", &body).await.status, status, "{body}");
+    }
+    assert_eq!(browser.get("/news").await.body, "", "no handler ran");
+}
+
+#[tokio::test]
+async fn a_header_with_a_token_reaches_its_handler() {
+    let site = Site::new(made_of_a_session).await;
+    let (mut browser, token) = with_token(&site).await;
+    send_form(&mut browser, "/order", &format!("article=7&{CSRF_FIELD}={token}")).await;
+    let refused = browser.request("POST", "/empty", &[(CSRF_HEADER, "forged")], "").await;
+    assert_eq!((refused.status, refused.body.as_str()), (403, "Forbidden"));
+    for expected in ["1", "0"] {
+        let response = browser.request("POST", "/empty", &[(CSRF_HEADER, &token)], "").await;
+        assert_eq!(response.body, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_an_error_and_no_default() {
+    let site = Site::new(made_of_a_session).await;
+    let mut browser = site.browser();
+    browser.get("/damage").await;
+    assert_eq!(browser.get("/cart").await.status, 500);
+}
+
+#[tokio::test]
+async fn a_type_of_the_application_s_own_is_made_of_the_session() {
+    let site = Site::new(made_of_a_session).await;
+    assert_eq!(site.browser().get("/greeting").await.body, "hello");
+    assert_eq!(site.signed_in().await.get("/greeting").await.body, "welcome back");
 }
 
 #[tokio::test]

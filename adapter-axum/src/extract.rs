@@ -1,13 +1,14 @@
-//! Extractors: [`Session`], `Option<Session>`, [`SignedIn`] and [`Sessions`].
+//! Extractors: [`Session`], `Option<Session>`, [`SignedIn`], [`Sessions`], and [`Extract`] for what is made of a session.
 
-use std::ops::Deref;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{StatusCode, header::HeaderValue};
-use session_core::{Access, Error, ErrorKind, Owner};
+use session_core::{Access, Error, ErrorKind, FromSession, Owner};
 
 use crate::error::SessionError;
 
@@ -113,6 +114,51 @@ impl<S: Sync> FromRequestParts<S> for Sessions {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, SessionError> {
         Ok(Self(access(parts)?.engine().sessions()?))
+    }
+}
+
+/// What `session-core` makes of the session of this request: a [`Value`], [`Flashes`], a [`CsrfToken`], or of any type that
+/// implements [`FromSession`]. It has all methods of what is inside.
+///
+/// An error is answered as that of [`Session`]: a stored value that cannot be decoded is a 500, and never a default.
+#[derive(Clone, Debug)]
+pub struct Extract<T>(pub T);
+
+/// The value of one type, found by that type: `mut cart: Value<Cart>`. See [`session_core::Value`].
+pub type Value<T> = Extract<session_core::Value<T>>;
+
+/// The messages that earlier requests left for this page: `flashes.take()?` shows them once. See [`session_core::Flashes`].
+pub type Flashes = Extract<session_core::Flashes>;
+
+/// A token to render into this page's forms, in a field named [`CSRF_FIELD`](crate::CSRF_FIELD). See [`session_core::CsrfToken`].
+pub type CsrfToken = Extract<session_core::CsrfToken>;
+
+impl<T> Deref for Extract<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Extract<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Extract<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<S: Sync, T: FromSession> FromRequestParts<S> for Extract<T> {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionError> {
+        let session = <Session as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(Self(T::from_session(session.into_inner())?))
     }
 }
 

@@ -2,20 +2,23 @@
 //!
 #![doc = include_str!("../README.md")]
 
+mod csrf;
 mod error;
 mod extract;
 mod headers;
 mod middleware;
 
+pub use csrf::{CsrfForm, CsrfHeader};
 pub use error::SessionError;
-pub use extract::{OptionalSession, Session, Sessions, SignedIn};
+pub use extract::{CsrfToken, Extract, Flashes, OptionalSession, Session, Sessions, SignedIn, Value};
 pub use middleware::{ResponseFuture, SessionLayer, SessionService};
 
 pub use session_core;
 pub use session_core::{
-    CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, EngineBuilder, Error, ErrorKind, Event, Handle, Key, Lifetime,
-    Limits, MemoryStore, Observer, OnServerError, Owner, Persistence, SameSite, SessionConfig, SessionInfo,
-    SessionPage, SigningKey, SigningKeys, Store, Timestamp,
+    CSRF_FIELD, CSRF_HEADER, CleanerPolicy, CleanerStatus, Clock, Cursor, Engine, EngineBuilder, Error, ErrorKind,
+    Event, Flash, FlashLevel, FromSession, Handle, Key, Lifetime, Limits, MemoryStore, Observer, OnServerError, Owner,
+    Persistence, SameSite, SessionConfig, SessionInfo, SessionPage, SessionValue, SigningKey, SigningKeys, Store,
+    Timestamp,
 };
 
 #[cfg(feature = "fjall")]

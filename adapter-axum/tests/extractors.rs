@@ -5,14 +5,17 @@
 use std::convert::Infallible;
 
 use adapter_axum::{
-    MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionLayer, Sessions, SignedIn, SigningKeys,
+    CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Extract, FlashLevel, Flashes, FromSession, Key,
+    MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionLayer, SessionValue, Sessions, SignedIn,
+    SigningKeys, Value,
 };
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::http::header::{COOKIE, SET_COOKIE, VARY};
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE, VARY};
 use axum::http::{Request, Response, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn layer() -> SessionLayer {
@@ -48,7 +51,86 @@ fn app(layer: &SessionLayer) -> Router {
                 Ok::<_, SessionError>(count.to_string())
             }),
         )
+        .merge(made_of_a_session())
+        .layer(DefaultBodyLimit::max(1000))
         .layer(layer.clone())
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Cart {
+    items: Vec<u32>,
+}
+
+impl SessionValue for Cart {
+    const KEY: Key<Self> = Key::new("cart");
+}
+
+#[derive(Deserialize)]
+struct Order {
+    article: u32,
+}
+
+/// A type of the application's own.
+struct Greeting(&'static str);
+
+impl FromSession for Greeting {
+    fn from_session(session: session_core::Session) -> Result<Self, session_core::Error> {
+        let known = session.owner().is_some();
+        Ok(Self(if known { "welcome back" } else { "hello" }))
+    }
+}
+
+fn made_of_a_session() -> Router {
+    Router::new()
+        .route("/greeting", get(async |greeting: Extract<Greeting>| greeting.0.0))
+        .route("/form", get(async |token: CsrfToken| token.to_string()))
+        .route(
+            "/order",
+            post(
+                async |mut cart: Value<Cart>, flashes: Flashes, CsrfForm(Order { article }): CsrfForm<Order>| {
+                    flashes.add(FlashLevel::Success, format!("ordered {article}"))?;
+                    let cart = cart.update(move |cart| {
+                        let mut items = cart.unwrap_or_default().items;
+                        items.push(article);
+                        Cart { items }
+                    })?;
+                    Ok::<_, SessionError>(cart.items.len().to_string())
+                },
+            ),
+        )
+        .route(
+            "/empty",
+            post(async |mut cart: Value<Cart>, _genuine: CsrfHeader| {
+                cart.remove().map_or(0, |cart| cart.items.len()).to_string()
+            }),
+        )
+        .route(
+            "/news",
+            get(async |flashes: Flashes| {
+                let shown = flashes.take()?;
+                let lines: Vec<_> = shown.iter().map(|flash| format!("{} {flash}", flash.level)).collect();
+                Ok::<_, SessionError>(lines.join("\n"))
+            }),
+        )
+        .route(
+            "/damage",
+            get(async |session: Session| session.insert("cart", 9_u8).map_err(SessionError::from)),
+        )
+        .route("/cart", get(async |_cart: Value<Cart>| "never reached"))
+}
+
+fn form(path: &str, cookie: Option<&str>, body: String) -> Request<Body> {
+    Request::post(path)
+        .header(COOKIE, cookie.unwrap_or_default())
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// A browser's cookie, and a token that its session has given out.
+async fn with_token(app: &Router) -> (Option<String>, String) {
+    let (response, cookie) = ask(app, "/form", None).await;
+    (cookie, body(response).await)
 }
 
 async fn ask(app: &Router, path: &str, cookie: Option<&str>) -> (Response<Body>, Option<String>) {
@@ -106,8 +188,89 @@ async fn the_registry_is_an_extractor() {
 
 #[tokio::test]
 async fn a_route_without_the_layer_answers_500() {
-    let app: Router = Router::new().route("/", get(async |_: Session| "unreachable"));
-    assert_eq!(ask(&app, "/", None).await.0.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let app = made_of_a_session().route("/", get(async |_: Session| "unreachable"));
+    for path in ["/", "/form", "/news", "/cart", "/greeting"] {
+        let status = ask(&app, path, None).await.0.status();
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+    }
+    let response = app.oneshot(form("/order", None, "article=1".to_owned())).await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_form_with_a_token_reaches_its_handler_and_leaves_a_value_and_a_message() {
+    let app = app(&layer());
+    let (cookie, token) = with_token(&app).await;
+    for expected in ["1", "2"] {
+        let order = form("/order", cookie.as_deref(), format!("article=7&{CSRF_FIELD}={token}"));
+        assert_eq!(body(app.clone().oneshot(order).await.unwrap()).await, expected);
+    }
+    let news = body(ask(&app, "/news", cookie.as_deref()).await.0).await;
+    assert_eq!(news, "success ordered 7\nsuccess ordered 7");
+    assert_eq!(body(ask(&app, "/news", cookie.as_deref()).await.0).await, "");
+}
+
+#[tokio::test]
+async fn a_form_is_refused_by_what_is_wrong_with_it() {
+    let app = app(&layer());
+    let (cookie, token) = with_token(&app).await;
+    for (body, status) in [
+        ("article=7".to_owned(), StatusCode::FORBIDDEN),
+        ("nonsense".to_owned(), StatusCode::FORBIDDEN),
+        (format!("{CSRF_FIELD}={token}"), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            format!("{CSRF_FIELD}={token}&article=x"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            format!("{CSRF_FIELD}={token}&{}", "x".repeat(1000)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+    ] {
+        let order = form("/order", cookie.as_deref(), body.clone());
+        assert_eq!(app.clone().oneshot(order).await.unwrap().status(), status, "{body}");
+    }
+    assert_eq!(
+        body(ask(&app, "/news", cookie.as_deref()).await.0).await,
+        "",
+        "no handler ran"
+    );
+}
+
+#[tokio::test]
+async fn a_header_with_a_token_reaches_its_handler() {
+    let app = app(&layer());
+    let (cookie, token) = with_token(&app).await;
+    let empty = |token: &str| {
+        Request::post("/empty")
+            .header(COOKIE, cookie.as_deref().unwrap())
+            .header(CSRF_HEADER, token)
+            .body(Body::empty())
+            .unwrap()
+    };
+    let order = form("/order", cookie.as_deref(), format!("article=7&{CSRF_FIELD}={token}"));
+    app.clone().oneshot(order).await.unwrap();
+    let refused = app.clone().oneshot(empty("forged")).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!(body(app.clone().oneshot(empty(&token)).await.unwrap()).await, "1");
+    assert_eq!(body(app.clone().oneshot(empty(&token)).await.unwrap()).await, "0");
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_an_error_and_no_default() {
+    let app = app(&layer());
+    let (_, cookie) = ask(&app, "/damage", None).await;
+    let (response, _) = ask(&app, "/cart", cookie.as_deref()).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_type_of_the_application_s_own_is_made_of_the_session() {
+    let app = app(&layer());
+    assert_eq!(body(ask(&app, "/greeting", None).await.0).await, "hello");
+    let (_, cookie) = ask(&app, "/login", None).await;
+    let (response, _) = ask(&app, "/greeting", cookie.as_deref()).await;
+    assert_eq!(body(response).await, "welcome back");
 }
 
 #[tokio::test]

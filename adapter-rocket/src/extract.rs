@@ -1,12 +1,14 @@
-//! Request guards: [`Session`], [`OptionalSession`], [`SignedIn`] and [`Sessions`].
+//! Request guards: [`Session`], [`OptionalSession`], [`SignedIn`], [`Sessions`], and [`Extract`] for what is made of a session.
 
-use std::ops::Deref;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Ignite, Request, Rocket, Sentinel};
-use session_core::{Error, Owner};
+use session_core::{Error, FromSession, Owner};
 
+use crate::csrf::{CsrfForm, CsrfHeader};
 use crate::error::{self, SessionError};
 use crate::middleware::{Installed, Slot};
 
@@ -31,7 +33,7 @@ impl Session {
         self.0
     }
 
-    async fn load(request: &Request<'_>) -> Result<Self, Error> {
+    pub(crate) async fn load(request: &Request<'_>) -> Result<Self, Error> {
         let access = Slot::of(request).access()?;
         let headers: Vec<&[u8]> = request.headers().get("cookie").map(str::as_bytes).collect();
         if !headers.is_empty() {
@@ -148,10 +150,60 @@ impl<'r> FromRequest<'r> for Sessions {
     }
 }
 
+/// What `session-core` makes of the session of this request: a [`Value`], [`Flashes`], a [`CsrfToken`], or of any type that
+/// implements [`FromSession`]. It has all methods of what is inside.
+///
+/// An error is answered as that of [`Session`]: a stored value that cannot be decoded is a 500, and never a default.
+/// For the reason given at [`Session`], do not take it as an `Option`.
+#[derive(Clone, Debug)]
+pub struct Extract<T>(pub T);
+
+/// The value of one type, found by that type: `mut cart: Value<Cart>`. See [`session_core::Value`].
+pub type Value<T> = Extract<session_core::Value<T>>;
+
+/// The messages that earlier requests left for this page: `flashes.take()?` shows them once. See [`session_core::Flashes`].
+pub type Flashes = Extract<session_core::Flashes>;
+
+/// A token to render into this page's forms, in a field named [`CSRF_FIELD`](crate::CSRF_FIELD). See [`session_core::CsrfToken`].
+pub type CsrfToken = Extract<session_core::CsrfToken>;
+
+impl<T> Deref for Extract<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Extract<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Extract<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[rocket::async_trait]
+impl<'r, T: FromSession> FromRequest<'r> for Extract<T> {
+    type Error = SessionError;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
+        let session = Session::load(request).await;
+        match session.and_then(|session| T::from_session(session.into_inner())) {
+            Ok(made) => Outcome::Success(Self(made)),
+            Err(error) => error::outcome(error),
+        }
+    }
+}
+
 /// Rocket does not launch if a route takes one of our guards and [`SessionFairing`](crate::SessionFairing) is not attached.
 macro_rules! needs_the_fairing {
-    ($($guard:ty),*) => {
-        $(impl Sentinel for $guard {
+    ($($guard:ident $(<$type:ident>)?),*) => {
+        $(impl $(<$type>)? Sentinel for $guard $(<$type>)? {
             fn abort(rocket: &Rocket<Ignite>) -> bool {
                 let missing = rocket.state::<Installed>().is_none();
                 if missing {
@@ -163,4 +215,12 @@ macro_rules! needs_the_fairing {
     };
 }
 
-needs_the_fairing!(Session, OptionalSession, SignedIn, Sessions);
+needs_the_fairing!(
+    Session,
+    OptionalSession,
+    SignedIn,
+    Sessions,
+    Extract<T>,
+    CsrfForm<T>,
+    CsrfHeader
+);

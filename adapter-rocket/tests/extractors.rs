@@ -5,15 +5,18 @@
 use std::sync::Arc;
 
 use adapter_rocket::{
-    Engine, MemoryStore, OptionalSession, Session, SessionError, SessionFairing, Sessions, SignedIn, SigningKeys,
+    CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FromSession, Key,
+    MemoryStore, OptionalSession, Session, SessionError, SessionFairing, SessionValue, Sessions, SignedIn, SigningKeys,
+    Value,
 };
 use rocket::config::LogLevel;
 use rocket::error::ErrorKind;
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format, Toml};
-use rocket::http::{Cookie, CookieJar, Header, Status};
+use rocket::http::{ContentType, Cookie, CookieJar, Header, Status};
 use rocket::local::asynchronous::{Client, LocalResponse};
-use rocket::{Build, Config, Rocket, get, routes};
+use rocket::serde::{Deserialize, Serialize};
+use rocket::{Build, Config, Rocket, get, post, routes};
 use session_core::conformance::store::FaultyStore;
 
 #[get("/login")]
@@ -64,6 +67,83 @@ fn panic(session: Session) -> &'static str {
     panic!("as a handler with a bug does")
 }
 
+#[derive(Default, Serialize, Deserialize)]
+#[serde(crate = "rocket::serde")]
+struct Cart {
+    items: Vec<u32>,
+}
+
+impl SessionValue for Cart {
+    const KEY: Key<Self> = Key::new("cart");
+}
+
+#[derive(rocket::FromForm)]
+struct Order<'r> {
+    #[field(validate = range(1..))]
+    article: u32,
+    #[field(default = "none")]
+    remark: &'r str,
+}
+
+/// A type of the application's own.
+struct Greeting(&'static str);
+
+impl FromSession for Greeting {
+    fn from_session(session: session_core::Session) -> Result<Self, session_core::Error> {
+        let known = session.owner().is_some();
+        Ok(Self(if known { "welcome back" } else { "hello" }))
+    }
+}
+
+#[get("/greeting")]
+fn greeting(greeting: Extract<Greeting>) -> &'static str {
+    greeting.0.0
+}
+
+#[get("/form")]
+fn form(token: CsrfToken) -> String {
+    token.to_string()
+}
+
+#[post("/order", data = "<order>")]
+fn order(mut cart: Value<Cart>, flashes: Flashes, order: CsrfForm<Order<'_>>) -> Result<String, SessionError> {
+    let Order { article, remark } = order.0;
+    flashes.add(FlashLevel::Success, format!("ordered {article}, {remark}"))?;
+    let cart = cart.update(move |cart| {
+        let mut items = cart.unwrap_or_default().items;
+        items.push(article);
+        Cart { items }
+    })?;
+    Ok(cart.items.len().to_string())
+}
+
+#[post("/empty")]
+fn empty(mut cart: Value<Cart>, _genuine: CsrfHeader) -> String {
+    cart.remove().map_or(0, |cart| cart.items.len()).to_string()
+}
+
+#[get("/news")]
+fn news(flashes: Flashes) -> Result<String, SessionError> {
+    let shown = flashes.take()?;
+    let lines: Vec<_> = shown.iter().map(|flash| format!("{} {flash}", flash.level)).collect();
+    Ok(lines.join("\n"))
+}
+
+#[get("/damage")]
+fn damage(session: Session) -> Result<(), SessionError> {
+    Ok(session.insert("cart", 9_u8)?)
+}
+
+#[get("/cart")]
+fn cart(_cart: Value<Cart>) -> &'static str {
+    "never reached"
+}
+
+async fn send_form<'c>(client: &'c Client, body: &str) -> LocalResponse<'c> {
+    let form = client.post("/order").header(ContentType::Form).body(body);
+    form.dispatch().await
+}
+
 fn quiet() -> Figment {
     Figment::from(Config {
         log_level: LogLevel::Off,
@@ -87,7 +167,14 @@ fn rocket() -> Rocket<Build> {
             maybe,
             count,
             theme,
-            panic
+            panic,
+            greeting,
+            form,
+            order,
+            empty,
+            news,
+            damage,
+            cart
         ],
     )
 }
@@ -155,7 +242,9 @@ async fn no_guard_reads_a_store_that_is_down_as_no_session() {
     let (store, client) = faulty().await;
     get(&client, "/login").await;
     store.go_down();
-    for path in ["/maybe", "/account", "/greet", "/count", "/theme"] {
+    for path in [
+        "/maybe", "/account", "/greet", "/count", "/theme", "/form", "/news", "/cart",
+    ] {
         let response = get(&client, path).await;
         assert_eq!(response.status(), Status::ServiceUnavailable, "{path}");
     }
@@ -223,6 +312,84 @@ async fn a_cookie_header_counts_and_the_jar_of_an_untracked_client_too() {
 }
 
 #[tokio::test]
+async fn a_form_with_a_token_reaches_its_handler_and_leaves_a_value_and_a_message() {
+    let client = client().await;
+    let token = body(&client, "/form").await;
+    for expected in ["1", "2"] {
+        let order = format!("article=7&remark=n%26o+w&{CSRF_FIELD}={token}");
+        let response = send_form(&client, &order).await;
+        assert_eq!(response.into_string().await.as_deref(), Some(expected));
+    }
+    assert_eq!(
+        body(&client, "/news").await,
+        "success ordered 7, n&o w\nsuccess ordered 7, n&o w"
+    );
+    assert!(
+        get(&client, "/news")
+            .await
+            .into_string()
+            .await
+            .unwrap_or_default()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_form_is_refused_by_what_is_wrong_with_it() {
+    let client = client().await;
+    let token = body(&client, "/form").await;
+    for (body, status) in [
+        ("article=7".to_owned(), Status::Forbidden),
+        ("nonsense".to_owned(), Status::Forbidden),
+        (format!("{CSRF_FIELD}={token}"), Status::UnprocessableEntity),
+        (format!("{CSRF_FIELD}={token}&article=x"), Status::UnprocessableEntity),
+        (format!("{CSRF_FIELD}={token}&article=0"), Status::UnprocessableEntity),
+        (
+            format!("{CSRF_FIELD}={token}&{}", "x".repeat(33_000)),
+            Status::PayloadTooLarge,
+        ),
+    ] {
+        assert_eq!(send_form(&client, &body).await.status(), status, "{body}");
+    }
+    let text = client
+        .post("/order")
+        .header(ContentType::Text)
+        .body(format!("{CSRF_FIELD}={token}"));
+    assert_eq!(text.dispatch().await.status(), Status::UnsupportedMediaType);
+    let news = get(&client, "/news").await.into_string().await;
+    assert!(news.unwrap_or_default().is_empty(), "no handler ran");
+}
+
+#[tokio::test]
+async fn a_header_with_a_token_reaches_its_handler() {
+    let client = client().await;
+    let token = body(&client, "/form").await;
+    send_form(&client, &format!("article=7&{CSRF_FIELD}={token}")).await;
+    let empty = |token: &str| client.post("/empty").header(Header::new(CSRF_HEADER, token.to_owned()));
+    assert_eq!(empty("forged").dispatch().await.status(), Status::Forbidden);
+    assert_eq!(client.post("/empty").dispatch().await.status(), Status::Forbidden);
+    for expected in ["1", "0"] {
+        let response = empty(&token).dispatch().await;
+        assert_eq!(response.into_string().await.as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_an_error_and_no_default() {
+    let client = client().await;
+    get(&client, "/damage").await;
+    assert_eq!(get(&client, "/cart").await.status(), Status::InternalServerError);
+}
+
+#[tokio::test]
+async fn a_type_of_the_application_s_own_is_made_of_the_session() {
+    let client = client().await;
+    assert_eq!(body(&client, "/greeting").await, "hello");
+    get(&client, "/login").await;
+    assert_eq!(body(&client, "/greeting").await, "welcome back");
+}
+
+#[tokio::test]
 async fn a_request_that_was_cloned_has_a_session_of_its_own() {
     let client = client().await;
     let request = client.get("/theme");
@@ -244,9 +411,28 @@ async fn the_store_is_let_go_with_the_rocket() {
     assert_eq!(Arc::strong_count(&store), 1);
 }
 
+#[post("/only-a-form", data = "<_order>")]
+fn only_a_form(_order: CsrfForm<Order<'_>>) {}
+
+#[post("/only-a-header")]
+fn only_a_header(_genuine: CsrfHeader) {}
+
 #[tokio::test]
 async fn a_guard_without_the_fairing_keeps_the_rocket_from_launching() {
-    for routes in [routes![login], routes![account], routes![maybe], routes![count]] {
+    for routes in [
+        routes![login],
+        routes![account],
+        routes![maybe],
+        routes![count],
+        routes![greeting],
+        routes![form],
+        routes![order],
+        routes![empty],
+        routes![news],
+        routes![cart],
+        routes![only_a_form],
+        routes![only_a_header],
+    ] {
         let error = rocket::custom(quiet()).mount("/", routes).ignite().await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::SentinelAborts(_)), "{error}");
     }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use session_core::{Handle, KeyName, Owner, Persistence, Result, Session, Timestamp};
 
-use crate::shop::{self, CART, VISITS};
+use crate::shop::{self, CART, NOTE, VISITS};
 
 /// What is known of a session that is stored.
 #[derive(Clone, Debug)]
@@ -68,8 +68,10 @@ fn values(session: &Session) -> Result<Vec<(String, String)>> {
                 1 => "1 item".to_owned(),
                 items => format!("{items} items"),
             }
+        } else if key == NOTE.name() {
+            format!("{} characters for the card", shop::note(session)?.chars().count())
         } else {
-            "a note for the next page".to_owned()
+            "a notice for the next page".to_owned()
         };
         values.push((key, meaning));
     }

@@ -10,6 +10,8 @@ use session_core::Error;
 pub enum Failure {
     /// A form named a product that is not sold here.
     NoSuchProduct,
+    /// A page of another origin, or none, asked for a WebSocket.
+    ForeignOrigin,
     /// The session could not be read or changed; 503 if its store is down.
     Session(Error),
 }
@@ -19,6 +21,7 @@ impl Failure {
     pub fn report(&self) -> u16 {
         match self {
             Self::NoSuchProduct => 404,
+            Self::ForeignOrigin => 403,
             Self::Session(error) => {
                 tracing::error!(error = error as &dyn std::error::Error, "using a session failed");
                 error.status_code()
@@ -37,6 +40,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchProduct => f.write_str("finding a product: the shop sells none of that name"),
+            Self::ForeignOrigin => f.write_str("opening a socket: only pages of this shop may"),
             Self::Session(error) => error.fmt(f),
         }
     }

@@ -5,6 +5,9 @@ use session_core::Owner;
 
 use crate::shop::Stay;
 
+/// The most bytes of a form. The largest is a gift note: 500 characters of up to 12 bytes each, as `%F0%9F%8E%81`.
+pub const LIMIT: usize = 16 * 1024;
+
 /// One product: to add or to remove.
 #[derive(Debug, Deserialize)]
 pub struct Choice {
@@ -19,6 +22,13 @@ pub struct Quantity {
     pub product: String,
     /// How many; none removes it from the cart.
     pub quantity: u32,
+}
+
+/// What to write on the card of a gift.
+#[derive(Debug, Deserialize)]
+pub struct Gift {
+    /// The note as typed; a [`Note`](crate::note::Note) if it fits.
+    pub note: String,
 }
 
 /// Who signs in.

@@ -28,9 +28,10 @@ pub struct Options {
 impl Options {
     /// Writes warnings and errors to standard error, or what the variable `RUST_LOG` asks for.
     pub fn log(&self) {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+        let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "warn".to_owned());
         tracing_subscriber::fmt()
-            .with_env_filter(filter)
+            // Rocket tells of every request, and at DEBUG of its headers, tokens included.
+            .with_env_filter(EnvFilter::new(format!("{wanted},rocket=off")))
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();

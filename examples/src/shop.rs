@@ -1,6 +1,6 @@
 //! What a visitor does in the shop, on a [`Session`] and nothing else: no framework, no request, no response.
 //!
-//! A session holds three values: the [`CART`], the [`VISITS`] and at times a [`NOTICE`]. All of it works before anybody signs in.
+//! A session holds up to four values: the [`CART`], its [`NOTE`], the [`VISITS`] and at times a [`NOTICE`]. All of it works before anybody signs in.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,13 @@ use session_core::{Key, Owner, Result, Session};
 
 use crate::catalogue::{self, Money, PRODUCTS, Product};
 use crate::failure::Failure;
+use crate::note::Note;
 
 /// What the visitor wants to buy.
 pub const CART: Key<Cart> = Key::new("cart");
+
+/// What to write on the card, if the cart is a gift. At most [`Note::LONGEST`] characters; never empty.
+pub const NOTE: Key<String> = Key::new("note");
 
 /// How often the visitor opened the shop.
 pub const VISITS: Key<u32> = Key::new("visits");
@@ -160,9 +164,32 @@ pub fn remove(session: &Session, product: &str) -> Result<(), Failure> {
     Ok(say(session, format!("{} is out of your cart.", find(product)?.name))?)
 }
 
-/// Takes everything out of the cart.
+/// Takes everything out of the cart, and its note.
 pub fn empty(session: &Session) {
     session.remove(CART);
+    session.remove(NOTE);
+}
+
+/// What the gift note says; empty if there is none.
+///
+/// # Errors
+///
+/// If the value in the session is not of its type.
+pub fn note(session: &Session) -> Result<String> {
+    Ok(session.get(NOTE)?.unwrap_or_default())
+}
+
+/// Writes the gift note; an empty one takes it away. Of two tabs that write, the later one counts.
+///
+/// # Errors
+///
+/// If the session has no room for it.
+pub fn write_note(session: &Session, note: Note) -> Result<()> {
+    match note.into_text() {
+        Some(text) => session.insert(NOTE, text)?,
+        None => session.remove(NOTE),
+    }
+    Ok(())
 }
 
 /// Signs somebody in. The session moves to a new id, so that nobody who knew the old one comes along, and keeps its cart.

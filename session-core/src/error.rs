@@ -63,6 +63,10 @@ pub enum ErrorKind {
     Unsupported,
     /// The middleware is not installed on this route.
     NotInstalled,
+    /// A request carries no token that proves it to come from a page of this session.
+    Csrf,
+    /// A form has another content type than the one that can be read.
+    ContentType,
 }
 
 impl Error {
@@ -92,12 +96,15 @@ impl Error {
     /// A store that is down is 503, never "no session" (P13). A session that ended under a request is 409, so that a client may
     /// try again. So is a login beyond the limit of sessions: the user can resolve it, by ending another one, and try again
     /// (RFC 9110 §15.5.10; 429 is about the rate of requests, RFC 6585 §4). A login that a revocation overtook is 401, and so is
-    /// one that is too long ago for what was asked (as in RFC 9470 §3). Everything else is a fault of ours or of the application: 500.
+    /// one that is too long ago for what was asked (as in RFC 9470 §3). A request that may be forged is 403, a form of a foreign
+    /// content type 415. Everything else is a fault of ours or of the application: 500.
     pub fn status_code(&self) -> u16 {
         match self.kind() {
             ErrorKind::Unavailable | ErrorKind::Conflict => 503,
             ErrorKind::Gone | ErrorKind::TooManySessions => 409,
             ErrorKind::Revoked | ErrorKind::StaleLogin => 401,
+            ErrorKind::Csrf => 403,
+            ErrorKind::ContentType => 415,
             _ => 500,
         }
     }
@@ -105,7 +112,7 @@ impl Error {
 
 impl Error {
     /// Writes this error, with its causes, to the log before it becomes a response: at ERROR if the fault is ours or the store's, at
-    /// DEBUG if it is the visitor's own doing, such as a session that ended meanwhile.
+    /// DEBUG if it is the visitor's own doing, such as a session that ended meanwhile or a forged request.
     pub fn log(&self) {
         let error = crate::event::Chain(self);
         if self.status_code() >= 500 {

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::id::{Handle, Owner};
+use crate::registry::SessionStats;
 
 /// Something that happened to a session.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +45,20 @@ pub enum Event<'a> {
         /// How many.
         sessions: u64,
     },
+    /// Every session was ended.
+    Cleared {
+        /// How many records were removed, expired ones included.
+        sessions: u64,
+    },
     /// The cleaner removed sessions that had expired.
     Expired {
         /// How many.
         sessions: u64,
+    },
+    /// Everything that is stored was counted, by [`Sessions::stats`](crate::Sessions::stats).
+    Counted {
+        /// What was found.
+        stats: &'a SessionStats,
     },
     /// A cookie of our name held no token that we signed.
     TokenRejected,
@@ -80,7 +91,9 @@ pub(crate) fn log(event: Event<'_>) {
         Event::Destroyed { handle } => tracing::info!(%handle, "session destroyed"),
         Event::Displaced { handle, .. } => tracing::info!(%handle, "session ended to make room for a newer one"),
         Event::Revoked { sessions, .. } => tracing::info!(sessions, "sessions revoked"),
+        Event::Cleared { sessions } => tracing::info!(sessions, "all sessions ended"),
         Event::Expired { sessions } => tracing::debug!(sessions, "expired sessions removed"),
+        Event::Counted { stats } => tracing::debug!(live = stats.sessions, unswept = stats.expired, "sessions counted"),
         // A flood of forged tokens must not become a flood of log lines at the usual level.
         Event::TokenRejected => tracing::debug!("session token rejected"),
         Event::CleanerFailed { error } => tracing::warn!(error = %Chain(error), "removing expired sessions failed"),

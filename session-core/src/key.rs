@@ -3,6 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+/// What the library's own values are named with: flash messages and the secrets behind [`CsrfToken`](crate::CsrfToken).
+///
+/// Do not begin a name of yours with it. They are values as any other otherwise: [`keys`](crate::Session::keys) lists them, and
+/// [`clear`](crate::Session::clear) removes them.
+pub const RESERVED_PREFIX: &str = "_session.";
+
 /// A typed name for one value.
 ///
 /// Declare it once and every read and write agrees on the type. Values are stored by postcard, which does not describe itself:

@@ -79,6 +79,15 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
         })
         .await;
     keep(&signed_in);
+    let mut csrf = String::new();
+    site.handle(signed_in.as_deref(), async |session| {
+        session.flash(session_core::FlashLevel::Info, VALUE).unwrap();
+        let token = session.csrf_token().unwrap();
+        csrf = token.to_string();
+        captured.note((&token, session, session.verify_csrf(&csrf[1..])));
+        session.verify_csrf("forged").unwrap_err().log();
+    })
+    .await;
     let (inbound, session) = site.request(signed_in.as_deref()).await;
     captured.note((&inbound, &session, &site.engine));
     captured.note(session.get::<Vec<(u64, u64)>>("k").unwrap_err());
@@ -115,6 +124,10 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
         "nothing was captured"
     );
     assert!(!text.contains(VALUE), "a value is shown:\n{text}");
+    assert!(text.contains("session refused a request") && text.contains("_session.csrf"));
+    for part in [&csrf[..43], &csrf[43..]] {
+        assert!(!text.contains(part), "a token of a form is shown:\n{text}");
+    }
     assert_eq!(tokens.len(), 3);
     for token in tokens {
         assert!(!text.contains(&token[..32]), "the id is shown:\n{text}");

@@ -17,7 +17,11 @@ mod expiring_by_itself {
     use super::{Index, Server};
     use session_core::conformance::store::TestStore;
 
-    session_core::store_contract!(async || TestStore::new(Server::new(Index::Offered)).expiring_by_itself());
+    async fn fresh() -> TestStore {
+        TestStore::new(Server::new(Index::Offered)).expiring_by_itself()
+    }
+
+    session_core::store_contract!(fresh, without_inventory);
 }
 
 mod without_owner_index {
@@ -28,7 +32,7 @@ mod without_owner_index {
         TestStore::new(Server::new(Index::Hidden)).expiring_by_itself()
     }
 
-    session_core::store_contract!(fresh, without_owner_index);
+    session_core::store_contract!(fresh, without_owner_index, without_inventory);
 }
 
 /// Stands in for a server that drops expired records by a clock of its own, which never strikes here.

@@ -8,7 +8,7 @@ use session_core::{Error, ErrorKind, Result, Revocations};
 use crate::committer::{Committer, Shared, State};
 use crate::database::Tables;
 use crate::durability::Durability;
-use crate::folder::{self, Folder};
+use crate::folder::{self, Contents, Folder};
 use crate::store::FjallStore;
 
 /// Settings of a [`FjallStore`].
@@ -64,6 +64,28 @@ impl FjallStoreBuilder {
     pub fn queue(mut self, requests: usize) -> Self {
         self.queue = requests;
         self
+    }
+
+    /// Opens a store that is there; sets nothing up. For tools, which should not make an empty store of a mistyped path. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Foreign`](session_core::ErrorKind::Foreign) if there is no store; otherwise as [`FjallStore::open`].
+    pub fn open_existing(self) -> Result<FjallStore> {
+        let found = match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Contents::Unfinished,
+            _ => folder::inspect(&self.path)?,
+        };
+        if found == Contents::Unfinished {
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                format!(
+                    "opening the session store at {}: there is none; check the path, or set one up",
+                    self.path.display()
+                ),
+            ));
+        }
+        self.open()
     }
 
     /// Opens the store, or sets it up. Blocks.

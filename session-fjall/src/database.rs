@@ -22,11 +22,6 @@ pub(crate) struct Tables {
     pub(crate) database: Database,
 }
 
-const RECORDS: &str = "records";
-const SEEN: &str = "seen";
-const DEADLINES: &str = "deadlines";
-const OWNERS: &str = "owners";
-
 /// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
 const MEMTABLE: u64 = 16 * 1024 * 1024;
 const JOURNAL: u64 = 64 * 1024 * 1024;
@@ -40,12 +35,19 @@ const LEVEL_ZERO_RUNS: usize = 28;
 const FLUSH: Duration = Duration::from_secs(10);
 
 impl Tables {
+    pub(crate) const RECORDS: &str = "records";
+    const SEEN: &str = "seen";
+    const DEADLINES: &str = "deadlines";
+    const OWNERS: &str = "owners";
+
+    /// The names of [`keyspaces`](Self::keyspaces), in their order.
+    pub(crate) const NAMES: [&str; 4] = [Self::RECORDS, Self::SEEN, Self::DEADLINES, Self::OWNERS];
+
     /// Opens the database of a folder, or sets it up.
     pub(crate) fn open(folder: &mut Folder, cache: u64) -> Result<Self> {
         match folder.contents() {
             Contents::Unfinished => {
-                folder.discard_unfinished()?;
-                let tables = Self::open_engine(folder, cache)?;
+                let tables = Self::create(folder, cache)?;
                 folder.finish()?;
                 Ok(tables)
             }
@@ -65,6 +67,12 @@ impl Tables {
         }
     }
 
+    /// Sets an empty database up in a folder that is no store yet; [`Folder::finish`] makes it one.
+    pub(crate) fn create(folder: &Folder, cache: u64) -> Result<Self> {
+        folder.discard_unfinished()?;
+        Self::open_engine(folder, cache)
+    }
+
     fn open_engine(folder: &Folder, cache: u64) -> Result<Self> {
         let path = folder.path();
         // The engine asserts much of what it reads, and a damaged file may break an assertion.
@@ -75,7 +83,7 @@ impl Tables {
                 .open()?;
             if folder.contents() == Contents::Store {
                 let known = database.list_keyspace_names();
-                let complete = [RECORDS, SEEN, DEADLINES, OWNERS]
+                let complete = Self::NAMES
                     .iter()
                     .all(|name| known.iter().any(|known| **known == **name));
                 if !complete {
@@ -83,10 +91,10 @@ impl Tables {
                 }
             }
             Ok(Self {
-                records: database.keyspace(RECORDS, || options(Access::Point))?,
-                seen: database.keyspace(SEEN, || options(Access::Point))?,
-                deadlines: database.keyspace(DEADLINES, || options(Access::Range))?,
-                owners: database.keyspace(OWNERS, || options(Access::Range))?,
+                records: database.keyspace(Self::RECORDS, || options(Access::Point))?,
+                seen: database.keyspace(Self::SEEN, || options(Access::Point))?,
+                deadlines: database.keyspace(Self::DEADLINES, || options(Access::Range))?,
+                owners: database.keyspace(Self::OWNERS, || options(Access::Range))?,
                 database,
             })
         }));

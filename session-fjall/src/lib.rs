@@ -9,23 +9,45 @@
 //! | `durability` | [`Durability`]                                                          |
 //! | `committer`  | the thread that owns all writes; what each of them does; the sweep      |
 //! | `read`       | what is read                                                            |
+//! | `inventory`  | everything that is stored, in order                                     |
+//! | `backup`     | a copy as of one moment                                                 |
+//! | `export`     | sessions as lines of JSON, and back (feature `cli`)                     |
+//! | `cli`        | the program `session-fjall` (feature `cli`)                             |
+//! | `stats`      | [`StoreStats`]: what is stored, counted                                 |
+//! | `verify`     | [`Examination`]: whether records and indexes agree, and mending them    |
+//! | `progress`   | [`Progress`] of what walks over everything                              |
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
 //! | `layout`     | bytes of keys and values                                                |
 //! | `journal`    | notices when the engine drops the end of its journal                    |
 //! | `folder`     | lock, format marker, whether a folder is ours                           |
 //! | `failure`    | every error                                                             |
 
+mod backup;
 mod builder;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod committer;
 mod database;
 mod durability;
+#[cfg(feature = "cli")]
+mod export;
 mod failure;
 mod folder;
+mod inventory;
 mod journal;
 mod layout;
+mod progress;
 mod read;
+mod stats;
 mod store;
+mod verify;
 
 pub use builder::FjallStoreBuilder;
 pub use durability::Durability;
+#[cfg(feature = "cli")]
+pub use export::{Content, Exported, Imported};
+pub use progress::Progress;
+pub use stats::StoreStats;
 pub use store::FjallStore;
+pub use verify::{Examination, Finding, Index, Repair};

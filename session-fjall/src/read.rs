@@ -1,4 +1,4 @@
-//! What is read: one session, an owner's list, a count, and whether records and indexes agree. Nothing here writes.
+//! What a request reads: one session, an owner's list; and a count. Nothing here writes.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -107,56 +107,6 @@ impl Reader<'_> {
         for entry in self.tables.records.iter() {
             entry.key().map_err(|error| failure::reading(self.path, error))?;
             count += 1;
-        }
-        Ok(count)
-    }
-
-    /// Walks over everything as of one moment; answers how many records there are.
-    pub(crate) fn verify(&self) -> Result<u64> {
-        let snapshot = self.tables.database.snapshot();
-        let failed = |error| failure::reading(self.path, error);
-        let wrong = |why: &str| failure::corrupt(self.path, why);
-        let (mut count, mut owned) = (0, 0);
-        for entry in snapshot.iter(&self.tables.records) {
-            let (key, bytes) = entry.into_inner().map_err(failed)?;
-            let record = Record::decode(&bytes)?;
-            let store_key = layout::store_key(&key).ok_or_else(|| wrong("a record's key has another length"))?;
-            let sighting = snapshot.get(&self.tables.seen, &key).map_err(failed)?;
-            let sighting = sighting.as_deref().and_then(Sighting::decode);
-            let sighting = sighting.ok_or_else(|| wrong("a record has no sighting"))?;
-            let record = record.seen(sighting.seen_at);
-            if sighting.queued > record.expires_at() {
-                return Err(wrong("a record is queued behind its deadline"));
-            }
-            let place = layout::deadline_key(sighting.queued, store_key);
-            if !snapshot.contains_key(&self.tables.deadlines, place).map_err(failed)? {
-                return Err(wrong("a record is missing from the queue of deadlines"));
-            }
-            if let Some(place) = layout::owner_key(&record) {
-                if snapshot.get(&self.tables.owners, place).map_err(failed)?.as_ref() != Some(&key) {
-                    return Err(wrong("a record is missing from its owner's list"));
-                }
-                owned += 1;
-            }
-            count += 1;
-        }
-        // Each record has its entry, so equal numbers mean that no entry is without a record.
-        for (keyspace, expected) in [
-            (&self.tables.seen, count),
-            (&self.tables.deadlines, count),
-            (&self.tables.owners, owned),
-        ] {
-            let mut found = 0;
-            for entry in snapshot.iter(keyspace) {
-                entry.key().map_err(failed)?;
-                found += 1;
-            }
-            if found != expected {
-                return Err(wrong(&format!(
-                    "{} holds {found} entries where there should be {expected}",
-                    keyspace.name()
-                )));
-            }
         }
         Ok(count)
     }

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use flume::Sender;
 use session_core::{
-    Admission, Backlog, Created, Deleted, Epoch, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result,
-    Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
+    Admission, Backlog, Created, Deleted, Epoch, Inventory, InventoryPage, OwnedPage, Owner, OwnerIndex, Page, Record,
+    Replaced, Result, Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
 };
 
 use crate::builder::FjallStoreBuilder;
@@ -91,24 +91,13 @@ impl FjallStore {
     ///
     /// As [`Store::load`].
     pub fn count(&self) -> Result<u64> {
-        self.read(|reader| reader.count())
+        self.walk(|reader| reader.count())
     }
 
-    /// Reads everything and checks that records and indexes agree; answers how many sessions there are.
+    /// Ends every session that is stored when it is called, durably: everybody is signed out. Answers how many records it removed.
     ///
-    /// For operators, after a disk has failed. Blocks: about ten seconds for a million sessions.
-    ///
-    /// # Errors
-    ///
-    /// [`Corrupt`](session_core::ErrorKind::Corrupt), saying what disagrees.
-    pub fn verify(&self) -> Result<u64> {
-        self.read(|reader| reader.verify())
-    }
-
-    /// Ends every session that is stored when it is called, durably: everybody is signed out.
-    ///
-    /// Behaviour: works in chunks, so that other requests get in between; about 20 µs a session. A session that begins meanwhile may
-    /// stay. If the process ends half way, the rest is still there, whole.
+    /// Behaviour: as [`Inventory::clear`]. Works in chunks, so that other requests get in between; about 20 µs a session. If the process
+    /// ends half way, the rest is still there, whole.
     ///
     /// # Errors
     ///
@@ -117,13 +106,22 @@ impl FjallStore {
     /// # Cancellation
     ///
     /// Stops after the present chunk.
-    pub async fn clear(&self) -> Result<()> {
-        let mut from = StoreKey::from_bytes([0; StoreKey::LEN]);
+    pub async fn clear(&self) -> Result<u64> {
+        let caller = Arc::new(());
+        let mut from = None;
+        let mut total = 0;
         loop {
-            let Cleared { next } = self.ask(|reply| Request::Clear { from, reply }).await?;
+            let waiting = Arc::downgrade(&caller);
+            let cleared = self.ask(|reply| Request::Clear {
+                from,
+                caller: waiting,
+                reply,
+            });
+            let Cleared { removed, next } = cleared.await?;
+            total += removed;
             match next {
-                Some(next) => from = next,
-                None => return Ok(()),
+                Some(next) => from = Some(next),
+                None => return Ok(total),
             }
         }
     }
@@ -165,7 +163,14 @@ impl FjallStore {
         Folder::lock(path)?.remove()
     }
 
-    fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
+    /// For what takes seconds: as [`read`](Self::read), but a failed store need not wait for it with anything but its reopening.
+    pub(crate) fn walk<T>(&self, walk: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
+        let path = self.path();
+        let tables = self.read(|reader| Ok(reader.tables.clone()))?;
+        walk(Reader { tables: &tables, path })
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
         let Shared { path, state, .. } = &*self.inner.shared;
         match &*state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Open(tables) => read(Reader { tables, path }),
@@ -185,6 +190,15 @@ impl FjallStore {
             Ok(answer) => answer,
             Err(_) => Err(failure::write_failed(path)),
         }
+    }
+
+    /// The same as [`ask`](Self::ask) where blocking is allowed.
+    pub(crate) fn ask_blocking<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+        let path = self.path();
+        let requests = self.inner.requests.as_ref().ok_or_else(|| failure::closed(path))?;
+        let (reply, answer) = Reply::channel();
+        requests.send(request(reply)).map_err(|_| failure::closed(path))?;
+        answer.recv().unwrap_or_else(|_| Err(failure::write_failed(path)))
     }
 }
 
@@ -247,6 +261,21 @@ impl Store for FjallStore {
 
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inventory for FjallStore {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.read(|reader| reader.page(after, limit))
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        FjallStore::clear(self).await
     }
 }
 

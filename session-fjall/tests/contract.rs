@@ -6,8 +6,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use session_core::{
-    Admission, Backlog, Created, Cursor, Deleted, ErrorKind, MemoryStore, Owner, OwnerIndex, Page, Replaced, Revoke,
-    Rotated, Rotation, Store, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, ErrorKind, MemoryStore, Owner, OwnerIndex, OwnerLimit, Page,
+    Replaced, Revoke, Rotated, Rotation, Store, Touched,
 };
 use session_fjall::{Durability, FjallStore};
 use support::{HOUR, START, Sample, at, key, sample};
@@ -359,14 +359,20 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
             }
             let expected = *revision + u64::from(dice.roll(5) == 0);
             let same = format!("seed {seed}, step {step}");
+            let limit = match dice.roll(4) {
+                0 => OwnerLimit::refuse(2).ok(),
+                1 => OwnerLimit::end_oldest(2).ok(),
+                _ => None,
+            };
+            let admission = |began| Admission { began, limit };
             match dice.roll(9) {
                 0 | 1 => {
                     let record = new.record();
                     let theirs = reference
-                        .create(key(number), record.clone(), reference.epoch().into(), at(now))
+                        .create(key(number), record.clone(), admission(reference.epoch()), at(now))
                         .await;
                     let answer = ours
-                        .create(key(number), record, ours.epoch().into(), at(now))
+                        .create(key(number), record, admission(ours.epoch()), at(now))
                         .await
                         .unwrap();
                     assert_eq!(answer, theirs.unwrap(), "{same}");
@@ -398,11 +404,11 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
                         expected,
                         new: key(dice.roll(12)),
                         record: new.record(),
-                        admission: ours.epoch().into(),
+                        admission: admission(ours.epoch()),
                         now: at(now),
                     };
                     let theirs = reference.rotate(Rotation {
-                        admission: reference.epoch().into(),
+                        admission: admission(reference.epoch()),
                         ..rotation.clone()
                     });
                     let theirs = theirs.await.unwrap();

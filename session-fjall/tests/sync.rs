@@ -8,7 +8,9 @@ mod support;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use session_core::{Admission, Created, Deleted, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store, Timestamp};
+use session_core::{
+    Admission, Created, Deleted, Owner, OwnerIndex, OwnerLimit, Revoke, Rotated, Rotation, Store, Timestamp,
+};
 use session_fjall::{Durability, FjallStore};
 use support::{START, at, key, sample};
 
@@ -33,9 +35,9 @@ async fn child_whose_system_calls_are_watched() {
     let owner = Owner::new("alice").unwrap();
     say("ready");
     for round in 0..ROUNDS {
-        let new = |offset| key(3 * round + offset);
+        let new = |offset| key(4 * round + offset);
         for offset in 0..2 {
-            let record = sample(3 * round + offset).owner("alice").record();
+            let record = sample(4 * round + offset).owner("alice").record();
             assert_eq!(
                 store
                     .create(new(offset), record, store.epoch().into(), Timestamp::default())
@@ -45,7 +47,7 @@ async fn child_whose_system_calls_are_watched() {
             );
             say("created");
         }
-        let mut next = sample(3 * round).owner("alice");
+        let mut next = sample(4 * round).owner("alice");
         next.revision = 2;
         let (old, record) = (new(0), next.record());
         let rotation = Rotation {
@@ -60,6 +62,14 @@ async fn child_whose_system_calls_are_watched() {
         say("rotated");
         assert_eq!(store.delete(new(1)).await.unwrap(), Deleted::Removed);
         say("deleted");
+        let admission = Admission {
+            began: store.epoch(),
+            limit: Some(OwnerLimit::end_oldest(1).unwrap()),
+        };
+        let record = sample(4 * round + 3).owner("alice").record();
+        let created = store.create(new(3), record, admission, at(START)).await.unwrap();
+        assert!(matches!(created, Created::Displaced(_)), "{created:?}");
+        say("displaced");
         assert_eq!(store.revoke(&owner, Revoke::All, at(START)).await.unwrap(), 1);
         say("revoked");
     }
@@ -107,7 +117,7 @@ fn watch(durability: &str) -> Vec<(String, usize)> {
 #[ignore = "needs strace"]
 fn strace_shows_a_sync_before_every_durable_answer() {
     let acknowledged = watch("process");
-    for what in ["rotated", "deleted", "revoked"] {
+    for what in ["rotated", "deleted", "displaced", "revoked"] {
         let syncs: Vec<_> = acknowledged
             .iter()
             .filter(|(said, _)| said == what)

@@ -8,8 +8,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, USER_AGENT};
 use actix_web::web::{self, Data, Path, PayloadConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Resource, Responder, guard};
-use adapter_actix::{Session, SessionError, SessionMiddleware, Sessions};
-use session_core::conformance::probe::{self, Gate, Probe, Remember, Reply};
+use adapter_actix::{
+    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionMiddleware, Sessions, Value,
+};
+use session_core::conformance::probe::{self, Gate, Note, Probe, Remember, Reply, Tally};
 
 /// The probe as an actix application: for every worker, the same engine and gate.
 pub(crate) fn app(
@@ -43,6 +45,13 @@ pub(crate) fn app(
         .service(post("/slow/{key}", slow))
         .service(get("/fail/{status}", fail))
         .service(get("/cached/{key}", cached))
+        .service(get("/csrf", csrf))
+        .service(post("/csrf/form", csrf_form))
+        .service(post("/csrf/header", csrf_header))
+        .service(post("/flash/{text}", leave_flash))
+        .service(get("/flash", show_flashes))
+        .service(get("/typed", tally))
+        .service(post("/typed/{n}", add_to_tally))
         .service(get("/stream", stream))
         .wrap(SessionMiddleware::from_engine(probe.engine))
 }
@@ -136,6 +145,34 @@ async fn cached(session: Session, key: Path<String>) -> Answer {
     let public = HeaderValue::from_static("public, max-age=60");
     reply.headers_mut().insert(CACHE_CONTROL, public);
     Ok(reply)
+}
+
+async fn csrf(token: CsrfToken) -> HttpResponse {
+    json(probe::csrf(&token))
+}
+
+async fn csrf_form(session: Session, CsrfForm(Note { text }): CsrfForm<Note>) -> Answer {
+    Ok(json(probe::note(&session, text)?))
+}
+
+async fn csrf_header(session: Session, _genuine: CsrfHeader, body: String) -> Answer {
+    Ok(json(probe::note(&session, body)?))
+}
+
+async fn leave_flash(flashes: Flashes, text: Path<String>) -> Answer {
+    Ok(json(probe::leave_flash(&flashes, &text)?))
+}
+
+async fn show_flashes(flashes: Flashes) -> Answer {
+    Ok(json(probe::show_flashes(&flashes)?))
+}
+
+async fn tally(tally: Value<Tally>) -> HttpResponse {
+    json(probe::tally(&tally))
+}
+
+async fn add_to_tally(mut tally: Value<Tally>, n: Path<u64>) -> Answer {
+    Ok(json(probe::add_to_tally(&mut tally, *n)?))
 }
 
 async fn stream(session: Session) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! The routes of the probe in axum. What they do is in `session_core::conformance::probe`, the same for every framework.
 
-use adapter_axum::{Session, SessionError, SessionLayer, Sessions};
+use adapter_axum::{CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionLayer, Sessions, Value};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, extract::DefaultBodyLimit};
-use session_core::conformance::probe::{self, Gate, Probe, Remember, Reply};
+use session_core::conformance::probe::{self, Gate, Note, Probe, Remember, Reply, Tally};
 
 /// The probe as an axum application.
 pub(crate) fn app(probe: Probe) -> Router {
@@ -30,6 +30,13 @@ pub(crate) fn app(probe: Probe) -> Router {
         .route("/slow/{key}", post(slow))
         .route("/fail/{status}", get(fail))
         .route("/cached/{key}", get(cached))
+        .route("/csrf", get(csrf))
+        .route("/csrf/form", post(csrf_form))
+        .route("/csrf/header", post(csrf_header))
+        .route("/flash/{text}", post(leave_flash))
+        .route("/flash", get(show_flashes))
+        .route("/typed", get(tally))
+        .route("/typed/{n}", post(add_to_tally))
         .route("/stream", get(stream))
         .layer(DefaultBodyLimit::max(1024 * 1024))
         .layer(SessionLayer::from_engine(probe.engine))
@@ -113,6 +120,34 @@ async fn fail(session: Session, Path(status): Path<u16>, RawQuery(query): RawQue
 async fn cached(session: Session, Path(key): Path<String>) -> Answer {
     let reply = json(probe::set(&session, &key, "cached".to_owned())?);
     Ok(([(CACHE_CONTROL, "public, max-age=60")], reply).into_response())
+}
+
+async fn csrf(token: CsrfToken) -> Response {
+    json(probe::csrf(&token))
+}
+
+async fn csrf_form(session: Session, CsrfForm(Note { text }): CsrfForm<Note>) -> Answer {
+    Ok(json(probe::note(&session, text)?))
+}
+
+async fn csrf_header(session: Session, _genuine: CsrfHeader, body: String) -> Answer {
+    Ok(json(probe::note(&session, body)?))
+}
+
+async fn leave_flash(flashes: Flashes, Path(text): Path<String>) -> Answer {
+    Ok(json(probe::leave_flash(&flashes, &text)?))
+}
+
+async fn show_flashes(flashes: Flashes) -> Answer {
+    Ok(json(probe::show_flashes(&flashes)?))
+}
+
+async fn tally(tally: Value<Tally>) -> Response {
+    json(probe::tally(&tally))
+}
+
+async fn add_to_tally(mut tally: Value<Tally>, Path(n): Path<u64>) -> Answer {
+    Ok(json(probe::add_to_tally(&mut tally, n)?))
 }
 
 async fn stream(session: Session) -> Body {

@@ -3,15 +3,18 @@
 use std::io::Cursor;
 use std::net::SocketAddr;
 
-use adapter_rocket::{Session, SessionError, SessionFairing, Sessions};
+use adapter_rocket::{
+    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionFairing, Sessions, Value,
+};
 use rocket::config::{LogLevel, Shutdown};
 use rocket::data::{Limits, ToByteUnit};
+use rocket::form::Strict;
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::response::stream::TextStream;
 use rocket::response::{self, Responder, Response};
 use rocket::{Build, Config, Request, Rocket, State, catch, catchers, get, http::uri::Origin, post, routes};
-use session_core::conformance::probe::{self, Gate, Probe, Remember};
+use session_core::conformance::probe::{self, Gate, Probe, Remember, Tally};
 
 /// Says nothing by itself, and takes large bodies.
 pub(crate) fn config(listen: SocketAddr) -> Config {
@@ -49,6 +52,13 @@ pub(crate) fn app(config: Config, probe: Probe) -> Rocket<Build> {
         slow,
         fail,
         cached,
+        csrf,
+        csrf_form,
+        csrf_header,
+        leave_flash,
+        show_flashes,
+        tally,
+        add_to_tally,
         stream,
     ];
     rocket::custom(config)
@@ -147,6 +157,47 @@ fn cached(session: Session, key: &str) -> Result<Public, SessionError> {
         reply: Reply(probe::set(&session, key, "cached".to_owned())?),
         cache: Header::new("Cache-Control", "public, max-age=60"),
     })
+}
+
+#[get("/csrf")]
+fn csrf(token: CsrfToken) -> Reply {
+    Reply(probe::csrf(&token))
+}
+
+/// As [`probe::Note`], in Rocket's way, which is strict only if told so.
+#[derive(rocket::FromForm)]
+struct Note<'r> {
+    text: &'r str,
+}
+
+#[post("/csrf/form", data = "<form>")]
+fn csrf_form(session: Session, form: CsrfForm<Strict<Note<'_>>>) -> Answer {
+    Ok(Reply(probe::note(&session, form.0.text.to_owned())?))
+}
+
+#[post("/csrf/header", data = "<body>")]
+fn csrf_header(session: Session, _genuine: CsrfHeader, body: String) -> Answer {
+    Ok(Reply(probe::note(&session, body)?))
+}
+
+#[post("/flash/<text>")]
+fn leave_flash(flashes: Flashes, text: &str) -> Answer {
+    Ok(Reply(probe::leave_flash(&flashes, text)?))
+}
+
+#[get("/flash")]
+fn show_flashes(flashes: Flashes) -> Answer {
+    Ok(Reply(probe::show_flashes(&flashes)?))
+}
+
+#[get("/typed")]
+fn tally(tally: Value<Tally>) -> Reply {
+    Reply(probe::tally(&tally))
+}
+
+#[post("/typed/<n>")]
+fn add_to_tally(mut tally: Value<Tally>, n: u64) -> Answer {
+    Ok(Reply(probe::add_to_tally(&mut tally, n)?))
 }
 
 #[get("/stream")]

@@ -1,23 +1,26 @@
 //! Keepsake on axum: `cargo run -p examples --bin axum`. The routes, and handlers that hand over to the shop.
 
-use std::time::Duration;
+use std::pin::pin;
 
 use adapter_axum::{Engine, Session, SessionLayer};
 use anyhow::Context;
 use axum::Router;
-use axum::extract::Form;
-use axum::http::header::{self, HeaderMap};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{DefaultBodyLimit, Form};
+use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use clap::Parser;
+use examples::assets::{Asset, SCRIPT, STYLE};
 use examples::facts::Facts;
-use examples::forms::{Choice, Quantity, SignIn};
-use examples::{Failure, Options, STYLE, label, pages, shop};
+use examples::forms::{self, Choice, Gift, Quantity, SignIn};
+use examples::live::{self, Live};
+use examples::note::Note;
+use examples::server::{self, GRACE};
+use examples::{Failure, Options, label, pages, shop};
 use maud::Markup;
-#[cfg(unix)]
-use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -25,22 +28,23 @@ async fn main() -> anyhow::Result<()> {
     options.log();
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
-        .with_context(|| format!("listening on {}: choose another address with --listen", options.listen))?;
+        .with_context(|| server::cannot_listen(options.listen))?;
     let (engine, store) = options.open()?;
-    println!("Keepsake is open at http://{}", listener.local_addr()?);
+    server::announce(listener.local_addr()?);
 
-    let server = axum::serve(listener, app(engine)).with_graceful_shutdown(stopped());
+    let serving = axum::serve(listener, app(engine)).with_graceful_shutdown(server::stopped());
     tokio::select! {
-        served = server => served?,
-        () = stopped_for(GRACE) => eprintln!("some requests were not done in {} s", GRACE.as_secs()),
+        served = serving => served?,
+        () = grace_is_over() => server::out_of_time(),
     }
-    store.close().await?;
-    println!("Keepsake is closed. Open it again, and everybody is still signed in.");
-    Ok(())
+    Ok(server::close(&store).await?)
 }
 
-/// How long requests that are under way may take when the server stops.
-const GRACE: Duration = Duration::from_secs(5);
+/// axum waits for requests that are under way, but knows no limit.
+async fn grace_is_over() {
+    server::stopped().await;
+    tokio::time::sleep(GRACE).await;
+}
 
 fn app(engine: Engine) -> Router {
     Router::new()
@@ -50,11 +54,15 @@ fn app(engine: Engine) -> Router {
         .route("/cart/change", post(change))
         .route("/cart/remove", post(remove))
         .route("/cart/empty", post(empty))
+        .route("/cart/note", post(write_note))
+        .route("/cart/live", get(open_live))
         .route("/sign-in", get(sign_in_form).post(sign_in))
         .route("/sign-out", post(sign_out))
         .route("/session", get(this_session))
-        .route("/style.css", get(style))
+        .route("/style.css", get(|| async { file(STYLE) }))
+        .route("/cart.js", get(|| async { file(SCRIPT) }))
         .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(DefaultBodyLimit::max(forms::LIMIT))
         .layer(SessionLayer::from_engine(engine))
         // Outside the session layer, so that it also sees what that answers when a commit fails.
         .layer(map_response(explain))
@@ -66,7 +74,13 @@ async fn home(session: Session) -> Answer<Markup> {
 }
 
 async fn cart(session: Session) -> Answer<Markup> {
-    Ok(pages::cart(&shop::visitor(&session)?, &shop::cart(&session)?))
+    let note = shop::note(&session)?;
+    Ok(pages::cart(
+        &shop::visitor(&session)?,
+        &shop::cart(&session)?,
+        &note,
+        None,
+    ))
 }
 
 async fn add(session: Session, Form(form): Form<Choice>) -> Answer<Redirect> {
@@ -89,6 +103,52 @@ async fn empty(session: Session) -> Redirect {
     Redirect::to("/cart")
 }
 
+async fn write_note(session: Session, Form(form): Form<Gift>) -> Answer<Response> {
+    let note = match Note::new(&form.note) {
+        Ok(note) => note,
+        Err(refused) => {
+            let cart = shop::cart(&session)?;
+            let page = pages::cart(&shop::visitor(&session)?, &cart, &form.note, Some(refused));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+    };
+    shop::write_note(&session, note)?;
+    Ok(Redirect::to("/cart").into_response())
+}
+
+async fn open_live(upgrade: WebSocketUpgrade, session: Session, headers: HeaderMap) -> Answer<Response> {
+    live::check_origin(text(&headers, header::ORIGIN), text(&headers, header::HOST))?;
+    let live = Live::new(session.into_inner(), live::CHECK_EVERY);
+    Ok(upgrade
+        .max_message_size(live::LARGEST_MESSAGE)
+        .max_frame_size(live::LARGEST_MESSAGE)
+        .on_upgrade(|socket| converse(socket, live)))
+}
+
+async fn converse(mut socket: WebSocket, live: Live) {
+    let mut watch = pin!(live.watch());
+    loop {
+        let reply = tokio::select! {
+            biased; // so that it watches from the start
+            reply = &mut watch => reply,
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(note))) => live.hear(&note).await,
+                // axum answers pings by itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                // Closed, broken, too large, or not text.
+                _ => return,
+            },
+        };
+        if socket.send(Message::text(reply.to_json())).await.is_err() {
+            return;
+        }
+        if reply.is_last() {
+            let _ = socket.send(Message::Close(None)).await;
+            return;
+        }
+    }
+}
+
 async fn sign_in_form(session: Session) -> Answer<Response> {
     if session.owner().is_some() {
         return Ok(Redirect::to("/session").into_response());
@@ -104,8 +164,8 @@ async fn sign_in(session: Session, headers: HeaderMap, Form(form): Form<SignIn>)
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    shop::sign_in(&session, &owner, form.stay(), &label::of_user_agent(user_agent))?;
+    let label = label::of_user_agent(text(&headers, header::USER_AGENT));
+    shop::sign_in(&session, &owner, form.stay(), &label)?;
     Ok(Redirect::to("/").into_response())
 }
 
@@ -120,12 +180,16 @@ async fn this_session(session: Session) -> Answer<Markup> {
 }
 
 /// The same for everybody. It asks for no session, so it varies by no cookie and any cache may keep it.
-async fn style() -> impl IntoResponse {
+fn file(asset: Asset) -> impl IntoResponse {
     let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=60"),
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::CACHE_CONTROL, Asset::CACHE_CONTROL),
     ];
-    (headers, STYLE)
+    (headers, asset.body)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 type Answer<T> = Result<T, Problem>;
@@ -160,25 +224,6 @@ async fn explain(response: Response) -> Response {
     head.headers.insert(header::CONTENT_TYPE, html);
     let page = pages::problem(status.as_u16()).into_string();
     Response::from_parts(head, page.into())
-}
-
-/// Returns on Ctrl-C, or on what a service manager sends.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        }
-        return;
-    }
-    let _ = interrupt.await;
-}
-
-async fn stopped_for(grace: Duration) {
-    stopped().await;
-    tokio::time::sleep(grace).await;
 }
 
 #[cfg(test)]

@@ -11,13 +11,17 @@ pub fn problem(status: u16) -> Markup {
             "That did not work",
             "Your sign-in was withdrawn while it was under way. Please sign in again.",
         ),
+        403 => (
+            "Not from there",
+            "Only pages of this shop may ask for that. Please start from the shop.",
+        ),
         404 => ("Nothing here", "This page does not exist. Perhaps it never did."),
         405 => ("Not that way", "This address only takes what its forms send."),
         409 => (
             "That session has ended",
             "You were signed out while this was under way. Please try again.",
         ),
-        400 | 413 | 415 | 422 => (
+        400..=499 => (
             "We could not read that",
             "Please go back, check what you typed and send it again.",
         ),

@@ -65,18 +65,27 @@ impl Browser {
         self.cookies.values().next().cloned()
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The value of the header `Cookie`, if there is one to send.
+    pub(crate) fn cookie_header(&self) -> Option<String> {
+        let pairs: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
     fn request(&mut self, method: &str, path: &str, body: &str) -> Page {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {LINUX_FIREFOX}\r\nConnection: close\r\n",
             self.address
         );
-        if !self.cookies.is_empty() {
-            let pairs: Vec<_> = self
-                .cookies
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            write!(request, "Cookie: {}\r\n", pairs.join("; ")).unwrap();
+        if let Some(cookies) = self.cookie_header() {
+            write!(request, "Cookie: {cookies}\r\n").unwrap();
         }
         if method == "POST" {
             let length = body.len();
@@ -121,6 +130,15 @@ impl Page {
                 .filter_map(|line| line.split_once(": "))
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
                 .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// An answer of which only this is known.
+    pub(crate) fn bare(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
             body: body.to_owned(),
         }
     }

@@ -1,11 +1,14 @@
 //! What every framework's shop must do. Each scenario starts the binary on a folder of its own and visits it with a browser.
 
 mod browser;
+mod gift_note;
 mod server;
+mod socket;
 
 use std::net::TcpStream;
 
 pub(crate) use browser::Browser;
+pub(crate) use gift_note::*;
 pub(crate) use server::Shop;
 
 use browser::Page;
@@ -28,8 +31,21 @@ macro_rules! scenarios {
             a_stranger_who_only_looks_at_the_facts_gets_no_cookie
             a_name_that_is_refused_is_asked_for_again
             a_page_that_does_not_exist_is_explained
+            a_method_that_no_form_uses_is_explained
             a_form_that_cannot_be_read_is_explained
+            a_form_that_is_too_large_is_explained
             the_style_sheet_may_be_cached
+            a_gift_note_needs_no_script
+            a_gift_note_that_does_not_fit_is_asked_for_again
+            a_note_typed_over_the_socket_is_in_the_next_page
+            a_note_that_does_not_fit_is_refused_and_the_socket_stays_open
+            a_message_that_is_far_too_large_ends_the_socket
+            a_socket_loses_nothing_that_another_tab_does
+            a_socket_learns_of_a_sign_out
+            a_note_after_a_sign_out_brings_nothing_back
+            a_stranger_gets_no_session_over_a_socket
+            a_socket_for_a_page_from_elsewhere_is_refused
+            an_open_socket_does_not_keep_the_shop_open
             a_folder_in_use_is_refused_by_name
             a_port_in_use_is_refused_by_name
         }
@@ -188,6 +204,22 @@ pub(crate) fn a_form_that_cannot_be_read_is_explained(shop: Shop) {
     let page = shop.visitor().post("/cart/change", &form);
     assert!((400..500).contains(&page.status), "{}", page.status);
     page.shows("We could not read that");
+}
+
+pub(crate) fn a_form_that_is_too_large_is_explained(shop: Shop) {
+    let page = shop.visitor().post("/cart/note", &[("note", &"a".repeat(17 * 1024))]);
+    assert_eq!(page.status, 413);
+    page.shows("We could not read that");
+}
+
+/// Rocket answers 404, as its routes are of one method each.
+pub(crate) fn a_method_that_no_form_uses_is_explained(shop: Shop) {
+    let page = shop.visitor().get("/cart/add");
+    match page.status {
+        405 => page.shows("Not that way"),
+        404 => page.shows("Nothing here"),
+        other => panic!("{other}"),
+    }
 }
 
 pub(crate) fn the_style_sheet_may_be_cached(shop: Shop) {

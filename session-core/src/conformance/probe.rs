@@ -15,6 +15,13 @@
 //! | `POST /slow/{key}[?ms=N]` | loads the session, waits (for the [`Gate`] without `ms`), then sets the key to the body |
 //! | `GET /fail/{status}?key=k` | sets `k` to "failed" and answers with the status |
 //! | `GET /cached/{key}` | as `POST /set/{key}`, in a response that calls itself public |
+//! | `GET /csrf` | a token against forgery: `{"token": text}` |
+//! | `POST /csrf/form` | a form: sets `note` to its field `text`; 403 without a good token in `csrf_token`, 415 and 422 if it is no [`Note`] |
+//! | `POST /csrf/header` | sets `note` to the body; 403 without a good token in `X-CSRF-Token` |
+//! | `POST /flash/{text}` | leaves a message, and answers 303 as a redirect would |
+//! | `GET /flash` | shows the messages that wait: `{"flashes": [{"level": string, "text": string}]}` |
+//! | `GET /typed` | the [`Tally`]: `{"value": number or null}`; 500 if it is damaged, as by `POST /set/tally` |
+//! | `POST /typed/{n}` | adds to the tally, or removes it if `n` is 0 |
 //! | `GET /stream` | a body in parts; the last one saves through a handle kept past the response head |
 //!
 //! Times are RFC 3339 in UTC.
@@ -26,11 +33,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
 
+use crate::csrf::CsrfToken;
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
+use crate::flash::{FlashLevel, Flashes};
 use crate::id::Handle;
+use crate::key::Key;
 use crate::registry::Sessions;
-use crate::session::Session;
+use crate::session::{Session, SessionValue, Value as Typed};
 
 /// What an adapter builds its probe from.
 #[derive(Clone, Debug)]
@@ -339,6 +349,77 @@ pub fn fail(session: &Session, status: u16, query: Option<&str>) -> Result<Reply
         session.insert(key, Value::Text("failed".to_owned()))?;
     }
     Ok(Reply::new(status, &json!({ "status": status })))
+}
+
+/// `GET /csrf`
+pub fn csrf(token: &CsrfToken) -> Reply {
+    Reply::ok(&json!({ "token": token.to_string() }))
+}
+
+/// The form of `POST /csrf/form`. It knows nothing of the token, and refuses fields that it does not know.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// What it says.
+    pub text: String,
+}
+
+/// `POST /csrf/form` and `POST /csrf/header`, when the token was good.
+///
+/// # Errors
+///
+/// As [`Session::insert`].
+pub fn note(session: &Session, text: String) -> Result<Reply> {
+    set(session, "note", text)
+}
+
+/// `POST /flash/{text}`
+///
+/// # Errors
+///
+/// As [`Flashes::add`].
+pub fn leave_flash(flashes: &Flashes, text: &str) -> Result<Reply> {
+    flashes.add(FlashLevel::Success, text)?;
+    Ok(Reply::new(303, &json!({})))
+}
+
+/// `GET /flash`
+///
+/// # Errors
+///
+/// As [`Flashes::take`].
+pub fn show_flashes(flashes: &Flashes) -> Result<Reply> {
+    let shown = flashes.take()?.into_iter();
+    let shown = shown.map(|flash| json!({ "level": flash.level.as_str(), "text": flash.text }));
+    Ok(Reply::ok(&json!({ "flashes": shown.collect::<Json>() })))
+}
+
+/// What `GET /typed` finds by its type: a number.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    number: u64,
+}
+
+impl SessionValue for Tally {
+    const KEY: Key<Self> = Key::new("tally");
+}
+
+/// `GET /typed`
+pub fn tally(tally: &Typed<Tally>) -> Reply {
+    Reply::ok(&json!({ "value": tally.get().map(|tally| tally.number) }))
+}
+
+/// `POST /typed/{n}`
+///
+/// # Errors
+///
+/// As [`Value::update`](Typed::update).
+pub fn add_to_tally(tally: &mut Typed<Tally>, n: u64) -> Result<Reply> {
+    tally.update_or_remove(move |tally| {
+        let number = tally.unwrap_or_default().number;
+        (n > 0).then_some(Tally { number: number + n })
+    })?;
+    Ok(self::tally(tally))
 }
 
 /// The parts of `GET /stream`, each made when the one before is on its way; `None` after the last.

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::OnServerError;
 use crate::cookie::Standing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::Handle;
 use crate::record::Persistence;
 use crate::session::Session;
 use crate::session::changes::{Changes, Identity};
@@ -45,7 +46,7 @@ impl Session {
     async fn commit_in_turn(&self, moment: Moment) -> Result<()> {
         let engine = self.engine();
         let now = engine.now();
-        let (plan, work) = {
+        let (plan, work, moved) = {
             let mut state = self.state();
             let wanted = std::mem::take(&mut state.changes);
             let changes = match moment {
@@ -55,12 +56,18 @@ impl Session {
                 _ => wanted,
             };
             let plan = plan(facts(&state, &changes, moment, now));
+            let moves = matches!(
+                plan.store,
+                StoreOp::Rotate | StoreOp::Delete | StoreOp::DeleteThenCreate
+            );
+            let moved = state.base.live().filter(|_| moves).map(|live| live.record.handle());
             let work = Work::new(&state.base, changes);
             state.in_flight = Some(work.changes.clone());
-            (plan, work)
+            (plan, work, moved)
         };
         let guard = PutBack {
             session: self,
+            moved,
             changes: Some(work.changes.clone()),
         };
         let committed = engine.execute(plan.store, &work, now).await;
@@ -71,6 +78,8 @@ impl Session {
 /// Returns the changes to the session if the commit is cancelled or fails for a reason that may pass.
 struct PutBack<'a> {
     session: &'a Session,
+    /// The session, if the commit takes it from its key.
+    moved: Option<Handle>,
     changes: Option<Arc<Changes>>,
 }
 
@@ -124,6 +133,10 @@ impl Drop for PutBack<'_> {
             state.in_flight = None;
             let later = std::mem::take(&mut state.changes);
             state.changes = Arc::unwrap_or_clone(changes).then(later);
+        }
+        // Only now can those who wait for its end tell an end from a renewal by this very session. Also after an error: it may be done.
+        if let Some(handle) = self.moved {
+            self.session.engine().watchers().wake(handle);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::store::{Admission, Created, Deleted, Replaced, Revoke, Rotated, Rotat
 
 /// How often a commit tries before it gives up. Each round of a race has a winner, and the pauses grow, so that with 64 requests
 /// on one session the longest wait measured is under 20 attempts.
-const ATTEMPTS: u32 = 100;
+pub(super) const ATTEMPTS: u32 = 100;
 
 /// How often a fresh id may collide: once in 2^192 by chance, so more means a broken generator.
 const COLLISIONS: u32 = 3;
@@ -296,6 +296,7 @@ impl Engine {
     fn tell_displaced(&self, record: &Record, handles: &[Handle]) {
         let Some(owner) = record.owner() else { return };
         for &handle in handles {
+            self.watchers().wake(handle);
             self.tell(Event::Displaced { handle, owner });
         }
     }
@@ -311,7 +312,7 @@ impl Engine {
 }
 
 /// Lets others go first for a random time that grows with every lost race, at most 16 ms.
-async fn pause(attempt: u32) {
+pub(super) async fn pause(attempt: u32) {
     let longest = Duration::from_millis(1 << attempt.min(4));
     let chance = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
     match attempt {
@@ -341,7 +342,7 @@ fn collided() -> Error {
     )
 }
 
-fn lost() -> Error {
+pub(super) fn lost() -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!(

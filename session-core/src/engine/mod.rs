@@ -1,11 +1,13 @@
 //! [`Engine`]: one request from cookie to commit. [`inbound`] finds and loads the session, [`plan`] decides what has to happen to
 //! it, [`commit`] has that done by [`execute`], [`outbound`] says what the response head has to carry.
 
+mod amend;
 mod commit;
 mod execute;
 mod inbound;
 mod outbound;
 mod plan;
+mod watchers;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +22,9 @@ use crate::id::StoreKey;
 use crate::record::Record;
 use crate::registry::Sessions;
 use crate::store::{Epoch, OwnerIndex, Store};
+use watchers::Watchers;
 
+pub(crate) use amend::Amended;
 pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;
@@ -39,6 +43,7 @@ struct Shared {
     config: SessionConfig,
     clock: Arc<dyn Clock>,
     observers: Arc<[Box<dyn Observer>]>,
+    watchers: Watchers,
     /// Started with the first request, as only then a runtime is sure to be there; `None` inside if the policy says never.
     cleaner: OnceLock<Option<Cleaner>>,
 }
@@ -150,6 +155,11 @@ impl Engine {
         Ok(found.filter(|record| !record.is_expired(now)))
     }
 
+    /// Who waits for the end of a session.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.shared.watchers
+    }
+
     pub(crate) fn tell(&self, event: Event<'_>) {
         tell(&self.shared.observers, event);
     }
@@ -200,6 +210,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Counts events and measures the store, through the `metrics` facade, under the names in [`crate::metrics`]. Call it once, after
+    /// an exporter is installed: before that, the facade drops what it is told.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self) -> Self {
+        crate::metrics::describe();
+        self.store = Arc::new(crate::metrics::MeasuredStore::new(self.store));
+        self.observer(crate::metrics::EventCounter)
+    }
+
     /// The engine. Within a tokio runtime the cleaner starts at once.
     pub fn build(self) -> Engine {
         if self.config.owner_limit.is_some() && self.store.owner_index().is_none() {
@@ -217,12 +236,20 @@ impl EngineBuilder {
                 config: self.config,
                 clock: self.clock,
                 observers: self.observers.into(),
+                watchers: Watchers::default(),
                 cleaner: OnceLock::new(),
             }),
         };
         engine.start_cleaner();
         engine
     }
+}
+
+pub(crate) fn unsupported_inventory() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "walking over all sessions: this store has no inventory",
+    )
 }
 
 pub(crate) fn unsupported() -> Error {

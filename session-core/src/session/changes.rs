@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::value::{Encoded, Update};
+use crate::csrf;
 use crate::error::Result;
 use crate::id::Owner;
 use crate::lifetime::Lifetime;
@@ -62,7 +63,7 @@ enum Change {
     /// `value` is the result of the steps on what lies below, as far as this request knows; a commit applies the steps anew.
     Update {
         steps: Vec<Update>,
-        value: Encoded,
+        value: Option<Encoded>,
     },
 }
 
@@ -77,12 +78,27 @@ pub(crate) enum Lookup<'a> {
 /// The most bytes that an entry takes besides its name and its value: two lengths and a version, as varints.
 pub(crate) const ENTRY_OVERHEAD: usize = 13;
 
+/// The one value that belongs to the session's id rather than to the visitor: a new id comes without it. Somebody who knew the
+/// session before a login must not know what proves a request genuine after it.
+const BOUND_TO_ID: &str = csrf::NAME;
+
 impl Change {
+    /// What no longer depends on anything below.
+    fn settled(value: Option<Encoded>) -> Self {
+        value.map_or(Self::Remove, Self::Set)
+    }
+
     fn value(&self) -> Option<&Encoded> {
         match self {
-            Self::Set(value) | Self::Update { value, .. } => Some(value),
+            Self::Set(value) => Some(value),
+            Self::Update { value, .. } => value.as_ref(),
             Self::Remove => None,
         }
+    }
+
+    fn size(&self, name: &str) -> usize {
+        self.value()
+            .map_or(0, |value| name.len() + value.bytes.len() + ENTRY_OVERHEAD)
     }
 }
 
@@ -96,27 +112,27 @@ impl Changes {
     }
 
     fn put(&mut self, name: Box<str>, change: Change) {
-        let size = |name: &str, change: &Change| {
-            change
-                .value()
-                .map_or(0, |value| name.len() + value.bytes.len() + ENTRY_OVERHEAD)
-        };
-        self.size += size(&name, &change);
-        if let Some(before) = self.entries.get(&name) {
-            self.size -= size(&name, before);
-        }
+        self.drop_entry(&name);
+        self.size += change.size(&name);
         self.entries.insert(name, change);
     }
 
-    pub(crate) fn update(&mut self, name: &str, update: Update, value: Encoded) {
-        let change = match (self.entries.get(name).cloned(), self.scope) {
+    fn drop_entry(&mut self, name: &str) {
+        if let Some(before) = self.entries.remove(name) {
+            self.size -= before.size(name);
+        }
+    }
+
+    pub(crate) fn update(&mut self, name: &str, update: Update, value: Option<Encoded>) {
+        let change = match self.entries.get(name).cloned() {
             // What it depends on is our own doing already, so the result is settled.
-            (Some(Change::Set(_) | Change::Remove), _) | (None, Scope::Clear) => Change::Set(value),
-            (Some(Change::Update { mut steps, .. }), _) => {
+            Some(Change::Set(_) | Change::Remove) => Change::settled(value),
+            None if self.scope == Scope::Clear || self.forgets(name) => Change::settled(value),
+            Some(Change::Update { mut steps, .. }) => {
                 steps.push(update);
                 Change::Update { steps, value }
             }
-            (None, Scope::Keep) => Change::Update {
+            None => Change::Update {
                 steps: vec![update],
                 value,
             },
@@ -131,9 +147,21 @@ impl Changes {
     }
 
     pub(crate) fn renew(&mut self) {
+        // A login renews anyway.
         if matches!(self.identity, Identity::Keep) {
             self.identity = Identity::Renew;
         }
+        self.drop_entry(BOUND_TO_ID);
+    }
+
+    pub(crate) fn login(&mut self, login: Login) {
+        self.identity = Identity::Login(login);
+        self.drop_entry(BOUND_TO_ID);
+    }
+
+    /// Whether what lies below under this name does not outlive these changes, because they give the session another id.
+    fn forgets(&self, name: &str) -> bool {
+        name == BOUND_TO_ID && !matches!(self.identity, Identity::Keep)
     }
 
     pub(crate) fn end(&mut self) {
@@ -150,14 +178,14 @@ impl Changes {
 
     /// Whether these changes alone would make a session that holds a value.
     pub(crate) fn hold_something(&self) -> bool {
-        self.entries.values().any(|change| !matches!(change, Change::Remove))
+        self.entries.values().any(|change| change.value().is_some())
     }
 
     pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
-        match self.entries.get(name) {
-            Some(Change::Set(value) | Change::Update { value, .. }) => Lookup::Value(value.stored()),
-            Some(Change::Remove) => Lookup::Absent,
-            None if self.hides_below() => Lookup::Absent,
+        match self.entries.get(name).map(Change::value) {
+            Some(Some(value)) => Lookup::Value(value.stored()),
+            Some(None) => Lookup::Absent,
+            None if self.hides_below() || self.forgets(name) => Lookup::Absent,
             None => Lookup::Below,
         }
     }
@@ -172,6 +200,9 @@ impl Changes {
         if self.hides_below() {
             names.clear();
         }
+        if self.forgets(BOUND_TO_ID) {
+            names.remove(BOUND_TO_ID);
+        }
         for (name, change) in &self.entries {
             match change.value() {
                 Some(_) => names.insert(name),
@@ -184,10 +215,12 @@ impl Changes {
     /// is; the commit will report it.
     pub(crate) fn rebase(&mut self, below: &Values) {
         for (name, change) in &mut self.entries {
+            let before = change.size(name);
             if let Change::Update { steps, value } = change
-                && let Ok(Some(result)) = run(steps, below.get(name))
+                && let Ok(result) = run(steps, below.get(name))
             {
                 *value = result;
+                self.size = self.size - before + change.size(name);
             }
         }
     }
@@ -196,7 +229,7 @@ impl Changes {
     pub(crate) fn apply(&self, base: &Values, limits: &Limits) -> Result<Values> {
         let nothing = Values::default();
         let base = if self.scope == Scope::Clear { &nothing } else { base };
-        if self.entries.is_empty() {
+        if self.entries.is_empty() && !self.forgets(BOUND_TO_ID) {
             return Ok(base.clone());
         }
         let mut settled: BTreeMap<&str, Option<Encoded>> = BTreeMap::new();
@@ -208,7 +241,8 @@ impl Changes {
             };
             settled.insert(name, value);
         }
-        let mut entries: BTreeMap<&str, StoredValue<'_>> = base.iter().collect();
+        let kept = base.iter().filter(|(name, _)| !self.forgets(name));
+        let mut entries: BTreeMap<&str, StoredValue<'_>> = kept.collect();
         for (name, value) in &settled {
             match value {
                 Some(value) => entries.insert(name, value.stored()),
@@ -254,23 +288,27 @@ impl Changes {
         if later.scope == Scope::Clear {
             self.clear();
         }
+        if later.forgets(BOUND_TO_ID) {
+            self.drop_entry(BOUND_TO_ID);
+        }
         for (name, change) in later.entries {
             let merged = match (self.entries.get(&name).cloned(), change) {
                 (Some(Change::Update { mut steps, .. }), Change::Update { steps: more, value }) => {
                     steps.extend(more);
                     Change::Update { steps, value }
                 }
-                (Some(_), Change::Update { value, .. }) => Change::Set(value),
-                (None, Change::Update { value, .. }) if self.scope == Scope::Clear => Change::Set(value),
+                (Some(_), Change::Update { value, .. }) => Change::settled(value),
+                (None, Change::Update { value, .. }) if self.scope == Scope::Clear || self.forgets(&name) => {
+                    Change::settled(value)
+                }
                 (_, change) => change,
             };
             self.put(name, merged);
         }
         match later.identity {
             Identity::Keep => {}
-            // A login renews anyway.
-            Identity::Renew => self.renew(),
-            login @ Identity::Login(_) => self.identity = login,
+            Identity::Renew if matches!(self.identity, Identity::Login(_)) => {}
+            other => self.identity = other,
         }
         self.label = later.label.or(self.label);
         self.lifetime = later.lifetime.or(self.lifetime);
@@ -280,9 +318,12 @@ impl Changes {
 
 /// One step after the other, the first one on what is there.
 fn run(steps: &[Update], present: Option<StoredValue<'_>>) -> Result<Option<Encoded>> {
-    let mut value: Option<Encoded> = None;
-    for step in steps {
-        value = Some(step.apply(value.as_ref().map(Encoded::stored).or(present))?);
+    let Some((first, rest)) = steps.split_first() else {
+        return Ok(None);
+    };
+    let mut value = first.apply(present)?;
+    for step in rest {
+        value = step.apply(value.as_ref().map(Encoded::stored))?;
     }
     Ok(value)
 }
@@ -302,7 +343,14 @@ mod tests {
     }
 
     fn plus(n: u32) -> Update {
-        value::Update::new::<u32, _>(&"n", Limits::default(), move |present| present.unwrap_or(0) + n)
+        value::Update::new::<u32, _>(&"n", Limits::default(), move |present| Some(present.unwrap_or(0) + n))
+    }
+
+    /// Counts down, and removes what would become zero.
+    fn minus_one() -> Update {
+        value::Update::new::<u32, _>(&"n", Limits::default(), |present| {
+            present.and_then(|n| n.checked_sub(1)).filter(|n| *n > 0)
+        })
     }
 
     fn applied(changes: &Changes, base: &[(&str, u32)]) -> Vec<(String, u32)> {
@@ -332,18 +380,63 @@ mod tests {
     #[test]
     fn an_update_runs_again_on_what_it_finds() {
         let mut changes = Changes::default();
-        changes.update("n", plus(1), encoded(6));
-        changes.update("n", plus(10), encoded(16));
+        changes.update("n", plus(1), Some(encoded(6)));
+        changes.update("n", plus(10), Some(encoded(16)));
         is(&applied(&changes, &[("n", 5)]), &[("n", 16)]);
         is(&applied(&changes, &[("n", 100)]), &[("n", 111)]);
         is(&applied(&changes, &[]), &[("n", 11)]);
     }
 
     #[test]
+    fn an_update_that_removes_runs_again_on_what_it_finds() {
+        let mut changes = Changes::default();
+        changes.update("n", minus_one(), None);
+        changes.update("n", minus_one(), None);
+        assert!(!changes.hold_something());
+        is(&applied(&changes, &[("n", 1)]), &[]);
+        is(&applied(&changes, &[("n", 5)]), &[("n", 3)]);
+    }
+
+    #[test]
+    fn a_step_after_a_removal_finds_nothing() {
+        let mut changes = Changes::default();
+        changes.update("n", minus_one(), None);
+        changes.update("n", plus(10), Some(encoded(10)));
+        is(&applied(&changes, &[("n", 1)]), &[("n", 10)]);
+    }
+
+    #[test]
+    fn the_size_follows_an_update_that_a_reload_made_larger() {
+        let mut changes = Changes::default();
+        changes.update("n", plus(1), Some(encoded(1)));
+        changes.rebase(&values(&[("n", 1_000_000)]));
+        changes.remove("n");
+        assert_eq!(changes.size(), 0);
+    }
+
+    #[test]
+    fn what_is_bound_to_the_id_does_not_outlive_it() {
+        let base = [("a", 1), (csrf::NAME, 2)];
+        let mut renewed = Changes::default();
+        renewed.renew();
+        is(&applied(&renewed, &base), &[("a", 1)]);
+        is(&applied(&renewed.clone().without_data(), &base), &[("a", 1)]);
+        assert!(matches!(renewed.lookup(csrf::NAME), Lookup::Absent));
+
+        let mut before = Changes::default();
+        before.set(csrf::NAME, encoded(3));
+        is(&applied(&before.then(renewed.clone()), &base), &[("a", 1)]);
+
+        let mut after = Changes::default();
+        after.update(csrf::NAME, plus(4), Some(encoded(4)));
+        is(&applied(&renewed.then(after), &base), &[(csrf::NAME, 4), ("a", 1)]);
+    }
+
+    #[test]
     fn an_update_of_a_value_we_set_is_settled() {
         let mut changes = Changes::default();
         changes.set("n", encoded(1));
-        changes.update("n", plus(1), encoded(2));
+        changes.update("n", plus(1), Some(encoded(2)));
         is(&applied(&changes, &[("n", 100)]), &[("n", 2)]);
     }
 
@@ -359,10 +452,10 @@ mod tests {
     #[test]
     fn later_changes_compose_with_earlier_ones() {
         let mut first = Changes::default();
-        first.update("n", plus(1), encoded(1));
+        first.update("n", plus(1), Some(encoded(1)));
         first.set("a", encoded(1));
         let mut second = Changes::default();
-        second.update("n", plus(2), encoded(3));
+        second.update("n", plus(2), Some(encoded(3)));
         second.remove("a");
         is(&applied(&first.then(second), &[("n", 10), ("a", 5)]), &[("n", 13)]);
     }

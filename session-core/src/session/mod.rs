@@ -2,11 +2,15 @@
 //! engine commits it.
 
 pub(crate) mod changes;
+mod ended;
+mod from_session;
 pub(crate) mod state;
+mod typed;
 mod value;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,15 +22,19 @@ use crate::id::{Handle, Owner};
 use crate::key::{AsKey, KeyName};
 use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
-use changes::{Identity, Login};
-use state::{Base, State};
+use changes::Login;
+use state::{Base, LoginAge, State};
+pub(crate) use value::Update;
+
+pub use from_session::FromSession;
+pub use typed::{SessionValue, Value};
 
 /// The session of one visitor, as one request sees it.
 ///
 /// It was loaded once, so reading and changing it is synchronous. Changes are *intent*: set this key, remove that one, update a
 /// counter. They are committed after the handler, before the response head is sent, and applied again if another request was
 /// faster (P5). Clones share everything; a clone that outlives the response, in a WebSocket say, goes on working through
-/// [`save`](Self::save), [`reload`](Self::reload) and [`is_live`](Self::is_live).
+/// [`save`](Self::save), [`reload`](Self::reload), [`is_live`](Self::is_live) and [`ended`](Self::ended).
 ///
 /// `Debug` shows names, never values or the id.
 #[derive(Clone)]
@@ -94,9 +102,13 @@ impl Session {
     /// [`ErrorKind::TooLarge`] if a [limit](crate::Limits) is exceeded, [`ErrorKind::Invalid`] if the name is empty,
     /// [`ErrorKind::Value`] if the value cannot be encoded.
     pub fn insert<T: Serialize>(&self, key: impl AsKey<T>, value: T) -> Result<()> {
+        self.set(&key, &value)
+    }
+
+    fn set<T: Serialize>(&self, key: &impl AsKey<T>, value: &T) -> Result<()> {
         let limits = self.limits();
         limits.check_name(key.name())?;
-        let encoded = value::encode(&key, &value)?;
+        let encoded = value::encode(key, value)?;
         limits.check_value(encoded.bytes.len())?;
         let mut state = self.state();
         state.check_room(&limits, key.name(), encoded.bytes.len())?;
@@ -110,6 +122,31 @@ impl Session {
         if state.value(key.name()).is_some() {
             state.changes.remove(key.name());
         }
+    }
+
+    /// Removes the value under a key, and returns it: what is meant to be used once.
+    ///
+    /// Two requests at the same time may both get it, and a value that another request sets meanwhile is removed unseen, as the later
+    /// commit wins. Where that matters, use [`update_or_remove`](Self::update_or_remove).
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn return_to(session: &Session) -> Result<String, Error> {
+    ///     Ok(session.take("return-to")?.unwrap_or_else(|| "/".to_owned()))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get). A value that cannot be decoded stays.
+    pub fn take<T: DeserializeOwned>(&self, key: impl AsKey<T>) -> Result<Option<T>> {
+        let mut state = self.state();
+        let Some(stored) = state.value(key.name()) else {
+            return Ok(None);
+        };
+        let value = value::decode(&key, stored)?;
+        state.changes.remove(key.name());
+        Ok(Some(value))
     }
 
     /// Changes the value under a key with a function of its present value, and returns the result.
@@ -134,18 +171,52 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
+        let updated = self.update_or_remove(key, move |present| Some(f(present)))?;
+        Ok(updated.expect("this function never removes the value"))
+    }
+
+    /// As [`update`](Self::update), with a function that may also remove the value: where it returns `None`.
+    ///
+    /// It is no update, and costs no store access, if there is no value before nor after.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// /// Gives one try back; who has used none needs no value.
+    /// fn forgive(session: &Session) -> Result<Option<u32>, Error> {
+    ///     session.update_or_remove("tries", |tries: Option<u32>| tries?.checked_sub(1).filter(|left| *left > 0))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn update_or_remove<T, F>(&self, key: impl AsKey<T>, f: F) -> Result<Option<T>>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
+    {
         let limits = self.limits();
         limits.check_name(key.name())?;
         let update = value::Update::new(&key, limits, f);
         let mut state = self.state();
-        let encoded = update.apply(state.value(key.name()))?;
+        let present = state.value(key.name());
+        let was_absent = present.is_none();
+        let encoded = update.apply(present)?;
+        let Some(encoded) = encoded else {
+            // What other steps of ours left absent may be there when they run again.
+            if !was_absent || state.is_changed(key.name()) {
+                state.changes.update(key.name(), update, None);
+            }
+            return Ok(None);
+        };
         let result = value::decode(&key, encoded.stored())?;
         state.check_room(&limits, key.name(), encoded.bytes.len())?;
-        state.changes.update(key.name(), update, encoded);
-        Ok(result)
+        state.changes.update(key.name(), update, Some(encoded));
+        Ok(Some(result))
     }
 
-    /// Removes all values. Who is signed in stays; see [`destroy`](Self::destroy).
+    /// Removes all values, also messages that wait and what tokens of forms are checked against. Who is signed in stays; see
+    /// [`destroy`](Self::destroy).
     pub fn clear(&self) {
         let mut state = self.state();
         if !state.names().is_empty() {
@@ -190,8 +261,44 @@ impl Session {
         if state.owner().is_some_and(|present| *present != owner) {
             state.changes.clear();
         }
-        state.changes.identity = Identity::Login(Login { owner, began });
+        state.changes.login(Login { owner, began });
         Ok(())
+    }
+
+    /// Insists that the owner signed in less than `within` ago: for what must not be done by whoever finds an open browser, such as
+    /// changing a password, an e-mail address or a second factor (OWASP ASVS 5.0 V7.5.1).
+    ///
+    /// Signing in again, as the same owner, makes it recent; [`renew`](Self::renew) does not. A login that this request has asked
+    /// for counts.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use session_core::{Error, Session};
+    /// fn change_password(session: &Session) -> Result<(), Error> {
+    ///     session.require_recent_login(Duration::from_secs(300))?;
+    ///     // …
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::StaleLogin`] if the login is that long ago or longer, and if nobody is signed in; its status is 401, so that a
+    /// client knows that signing in helps (as in RFC 9470 §3).
+    pub fn require_recent_login(&self, within: Duration) -> Result<()> {
+        let now = self.engine().now();
+        match self.state().login() {
+            LoginAge::InThisRequest => Ok(()),
+            LoginAge::At(at) if now.saturating_since(at) < within => Ok(()),
+            LoginAge::At(_) => Err(Error::new(
+                ErrorKind::StaleLogin,
+                "checking when somebody signed in: too long ago for what was asked; sign in again",
+            )),
+            LoginAge::Never => Err(Error::new(
+                ErrorKind::StaleLogin,
+                "checking when somebody signed in: nobody is signed in; sign in first",
+            )),
+        }
     }
 
     /// Ends the session: it is deleted, durably, before the response head is sent, and the browser is told to forget the cookie.
@@ -220,7 +327,10 @@ impl Session {
         self.state().changes.lifetime = Some((self.engine().config().lifetime, Persistence::Browser));
     }
 
-    /// Names the session for its owner's list, for example "Firefox on Linux".
+    /// Names the session for its owner's list, for example "Firefox on Linux": see [`label::of_user_agent`](crate::label::of_user_agent).
+    ///
+    /// The library looks at no header and no address by itself. What the list is to show, the application puts into the label; an
+    /// address is personal data, and ages.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::changes::{Changes, ENTRY_OVERHEAD, Ending, Identity, Lookup};
+use crate::clock::Timestamp;
 use crate::cookie::Standing;
 use crate::error::Result;
 use crate::id::{Owner, SessionId, StoreKey};
@@ -49,6 +50,16 @@ pub(crate) enum CookieDuty {
     Remove,
 }
 
+/// When whoever is signed in did so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginAge {
+    /// Nobody is.
+    Never,
+    At(Timestamp),
+    /// It is wanted, and not committed yet.
+    InThisRequest,
+}
+
 impl Base {
     pub(crate) fn live(&self) -> Option<&Live> {
         match self {
@@ -89,6 +100,11 @@ impl State {
         self.base.live()?.record.values().get(name)
     }
 
+    /// Whether this request has changes for a name that are not stored yet.
+    pub(crate) fn is_changed(&self, name: &str) -> bool {
+        self.layers().any(|layer| !matches!(layer.lookup(name), Lookup::Below))
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if let Some(live) = self.base.live() {
@@ -119,6 +135,22 @@ impl State {
             }
         }
         self.base.live()?.record.owner()
+    }
+
+    pub(crate) fn login(&self) -> LoginAge {
+        for layer in self.layers() {
+            if let Identity::Login(_) = &layer.identity {
+                return LoginAge::InThisRequest;
+            }
+            if layer.ending == Ending::End {
+                return LoginAge::Never;
+            }
+        }
+        let stored = self.base.live().map(|live| &live.record);
+        let signed_in = stored.filter(|record| record.owner().is_some());
+        signed_in
+            .and_then(Record::authenticated_at)
+            .map_or(LoginAge::Never, LoginAge::At)
     }
 
     pub(crate) fn label(&self) -> Option<&str> {

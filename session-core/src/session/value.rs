@@ -73,11 +73,12 @@ pub(super) fn decode<T: DeserializeOwned>(key: &impl AsKey<T>, stored: StoredVal
     }
 }
 
-/// A change of one value that depends on the value it finds; it can be applied again to another one.
+/// A change of one value that depends on the value it finds; it can be applied again to another one. Its result may be that there
+/// is none.
 #[derive(Clone)]
 pub(crate) struct Update(Arc<Step>);
 
-type Step = dyn Fn(Option<StoredValue<'_>>) -> Result<Encoded> + Send + Sync;
+type Step = dyn Fn(Option<StoredValue<'_>>) -> Result<Option<Encoded>> + Send + Sync;
 
 /// A key's name and version without its type's borrow: what an update keeps.
 struct Named {
@@ -98,10 +99,10 @@ impl<T> AsKey<T> for Named {
 }
 
 impl Update {
-    pub(super) fn new<T, F>(key: &impl AsKey<T>, limits: Limits, f: F) -> Self
+    pub(crate) fn new<T, F>(key: &impl AsKey<T>, limits: Limits, f: F) -> Self
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+        F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
     {
         let key = Named {
             name: key.name().to_owned(),
@@ -109,13 +110,13 @@ impl Update {
         };
         Self(Arc::new(move |stored| {
             let present = stored.map(|stored| decode::<T>(&key, stored)).transpose()?;
-            let encoded = encode(&key, &f(present))?;
-            limits.check_value(encoded.bytes.len())?;
+            let encoded = f(present).map(|value| encode(&key, &value)).transpose()?;
+            limits.check_value(encoded.as_ref().map_or(0, |encoded| encoded.bytes.len()))?;
             Ok(encoded)
         }))
     }
 
-    pub(crate) fn apply(&self, present: Option<StoredValue<'_>>) -> Result<Encoded> {
+    pub(crate) fn apply(&self, present: Option<StoredValue<'_>>) -> Result<Option<Encoded>> {
         (self.0)(present)
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Lock order: revocation turn, owner stripe, shards by ascending number. A shard is never held while an owner stripe is locked.
 
+mod inventory;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -10,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Admission, Backlog, Created, Cursor, Deleted, Epoch, Owned, OwnedPage, OwnerIndex, Page, Replaced, Revocations,
-    Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, Owned, OwnedPage, OwnerIndex, Page, Replaced,
+    Revocations, Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -34,12 +36,13 @@ pub struct MemoryStore {
     turn: Mutex<()>,
 }
 
-/// A key is a hash, so its first byte picks a shard evenly.
+/// A key is a hash, so its first byte picks a shard evenly; its upper bits do, so that shards are in the order of keys.
 const SHARDS: usize = 64;
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<StoreKey, Entry>,
+    /// In the order of keys, for the inventory.
+    entries: BTreeMap<StoreKey, Entry>,
     /// One for every entry: `(entry.queued, key)`.
     deadlines: BTreeSet<(Timestamp, StoreKey)>,
 }
@@ -420,6 +423,10 @@ impl Store for MemoryStore {
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         Some(self)
     }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -450,10 +457,43 @@ fn place(record: &Record) -> Place {
 }
 
 fn shard_of(key: StoreKey) -> usize {
-    usize::from(key.as_bytes()[0]) % SHARDS
+    usize::from(key.as_bytes()[0]) * SHARDS / 256
 }
 
 /// No code under a lock of this store panics, so a poisoned lock still guards sound data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::OwnerLimit;
+    use super::*;
+    use crate::lifetime::Lifetime;
+
+    #[tokio::test]
+    async fn a_session_that_made_room_leaves_nothing_behind() {
+        let store = MemoryStore::new();
+        let start = Timestamp::from_unix_millis(1_000_000);
+        let admission = Admission {
+            began: store.epoch(),
+            limit: Some(OwnerLimit::end_oldest(2).unwrap()),
+        };
+        for number in 0..50_u8 {
+            let now = start.saturating_add(Duration::from_secs(number.into()));
+            let mut record = Record::new(Handle::from_bytes([number; 15]), now, Lifetime::default());
+            record.owner = Some(Owner::new("alice").unwrap());
+            let key = StoreKey::from_bytes([number; StoreKey::LEN]);
+            let _ = store.create(key, record, admission, now).await.unwrap();
+        }
+        let places: usize = store
+            .owners
+            .iter()
+            .flat_map(|owners| lock(owners).values().map(BTreeMap::len).collect::<Vec<_>>())
+            .sum();
+        let queued: usize = store.shards.iter().map(|shard| lock(shard).deadlines.len()).sum();
+        assert_eq!((store.len(), places, queued), (2, 2, 2));
+    }
 }

@@ -2,6 +2,7 @@
 //! then hold the store to `store_contract!` (feature `conformance`). `docs/writing-a-store.md` walks through it.
 
 mod admission;
+mod inventory;
 mod memory;
 mod revocations;
 mod shared;
@@ -14,6 +15,7 @@ use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 
 pub use admission::{Admission, OwnerLimit, Room};
+pub use inventory::{Inventory, InventoryCursor, InventoryPage};
 pub use memory::MemoryStore;
 pub use revocations::Revocations;
 
@@ -77,6 +79,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How to find the sessions of an owner; `None` if this store cannot.
     fn owner_index(&self) -> Option<&dyn OwnerIndex>;
+
+    /// How to walk over everything; `None`, the default, if this store cannot. No request needs it: it is for operators.
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        None
+    }
 }
 
 /// Finds and ends the sessions of an owner (P12).

@@ -70,6 +70,17 @@ impl Revocations {
         epoch
     }
 
+    /// From now on every login that is under way is refused, whoever it is for: everything is about to be cleared.
+    pub fn begin_all(&self) -> Epoch {
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.latest += 1;
+        let epoch = Epoch(raised.latest);
+        raised.floor = epoch;
+        // What was spared earlier is not spared now.
+        raised.by_owner.clear();
+        epoch
+    }
+
     /// The sessions are gone (or the revocation failed): logins that begin from now on are not affected by it.
     pub fn publish(&self, epoch: Epoch) {
         self.published.fetch_max(epoch.0, Ordering::SeqCst);
@@ -123,6 +134,21 @@ mod tests {
         assert!(revocations.refuse(&owner("alice"), Handle::from_bytes([2; 15]), before));
         revocations.publish(revocations.begin(&owner("alice"), Revoke::All));
         assert!(revocations.refuse(&owner("alice"), HANDLE, before));
+    }
+
+    #[test]
+    fn clearing_refuses_every_login_that_is_under_way() {
+        let revocations = Revocations::new();
+        revocations.publish(revocations.begin(&owner("alice"), Revoke::Others(HANDLE)));
+        let before = revocations.epoch();
+        let epoch = revocations.begin_all();
+        for name in ["alice", "bob"] {
+            assert!(revocations.refuse(&owner(name), HANDLE, before), "{name}");
+            assert!(revocations.refuse(&owner(name), HANDLE, revocations.epoch()), "{name}");
+        }
+        revocations.publish(epoch);
+        assert!(revocations.refuse(&owner("alice"), HANDLE, before));
+        assert!(!revocations.refuse(&owner("alice"), HANDLE, revocations.epoch()));
     }
 
     #[test]

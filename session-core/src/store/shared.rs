@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Admission, Created, Deleted, OwnerIndex, Replaced, Rotated, Rotation, Store, Swept, Touched};
+use super::{Admission, Created, Deleted, Inventory, OwnerIndex, Replaced, Rotated, Rotation, Store, Swept, Touched};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::StoreKey;
@@ -84,5 +84,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         (**self).owner_index()
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        (**self).inventory()
     }
 }

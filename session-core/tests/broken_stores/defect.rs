@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Admission, Created, Deleted, Epoch, MemoryStore, OwnedPage, Owner, OwnerIndex, Page, Record, Replaced, Result,
-    Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
+    Admission, Created, Deleted, Epoch, Inventory, InventoryPage, MemoryStore, OwnedPage, Owner, OwnerIndex, Page,
+    Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, Store, StoreKey, Swept, Timestamp, Touched,
 };
 
 /// One broken behaviour: a defect overrides one method, and what it needs for it.
@@ -15,6 +15,10 @@ pub(crate) trait Defect: Send + Sync + 'static {
         self.sound()
             .owner_index()
             .expect("the reference store has an owner index")
+    }
+
+    fn sound_inventory(&self) -> &dyn Inventory {
+        self.sound().inventory().expect("the reference store has an inventory")
     }
 
     async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
@@ -56,6 +60,14 @@ pub(crate) trait Defect: Send + Sync + 'static {
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
         self.sound_index().revoke(owner, which, now).await
     }
+
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.sound_inventory().page(after, limit).await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.sound_inventory().clear().await
+    }
 }
 
 /// A store with a defect.
@@ -94,6 +106,21 @@ impl<D: Defect> Store for Broken<D> {
 
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl<D: Defect> Inventory for Broken<D> {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.0.page(after, limit).await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.0.clear().await
     }
 }
 

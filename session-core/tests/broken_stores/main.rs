@@ -5,6 +5,7 @@
 mod commits;
 mod defect;
 mod endings;
+mod inventory;
 mod limits;
 mod owners;
 mod red;

@@ -16,7 +16,16 @@ pub(crate) struct Red {
 
 /// Asserts that the suite turns red, and that these cases, each about its promise, are among the red ones.
 pub(crate) fn assert_caught<D: Defect + Default>(by: &[(&str, &str)]) {
-    let red = red_cases::<D>();
+    let mut red = red_cases::<D>(|_| true);
+    for (_, name) in by {
+        // A race that a broken store loses goes well now and then, on a busy machine above all.
+        for _ in 0..TRIES {
+            if red.iter().any(|red| red.name == *name) {
+                break;
+            }
+            red.extend(red_cases::<D>(|case| case == *name));
+        }
+    }
     let defect = std::any::type_name::<D>();
     if std::env::var_os("SHOW_RED_CASES").is_some() {
         for red in &red {
@@ -42,7 +51,10 @@ pub(crate) fn assert_caught<D: Defect + Default>(by: &[(&str, &str)]) {
     }
 }
 
-fn red_cases<D: Defect + Default>() -> Vec<Red> {
+/// How often a case that stays green is tried again.
+const TRIES: usize = 20;
+
+fn red_cases<D: Defect + Default>(chosen: impl Fn(&str) -> bool) -> Vec<Red> {
     silence_cases();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -52,8 +64,8 @@ fn red_cases<D: Defect + Default>() -> Vec<Red> {
         .expect("a test can start a runtime");
     runtime.block_on(async {
         let mut red = Vec::new();
-        for case in CASES {
-            let ran = tokio::spawn(case.run(TestStore::new(Broken(D::default())))).await;
+        for case in CASES.iter().filter(|case| chosen(case.name)) {
+            let ran = tokio::spawn(case.run(TestStore::new(Broken(D::default())).racing(20))).await;
             if let Err(error) = ran {
                 assert!(error.is_panic(), "no case is cancelled");
                 red.push(Red {

@@ -3,7 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
 mod cleaner;
+mod csrf;
+mod ended;
+mod everyone;
+mod flash;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod overtaken;
 mod owner_limit;
+mod recent_login;
 mod session;
 mod site;
+mod update_all;
+mod values;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use session_core::conformance::store::{CountingStore, FaultyStore};
 use session_core::{
-    Engine, Event, Inbound, Key, ManualClock, MemoryStore, Outbound, Outcome, ResponseHeaders, Session, SessionConfig,
-    SigningKeys,
+    Engine, EngineBuilder, Event, Inbound, Key, ManualClock, MemoryStore, Outbound, Outcome, ResponseHeaders, Session,
+    SessionConfig, SigningKeys,
 };
 
 pub(crate) const VISITS: Key<u32> = Key::new("visits");
@@ -49,16 +49,20 @@ impl Site {
     }
 
     pub(crate) fn with(config: SessionConfig) -> Self {
+        Self::built(config, |builder| builder)
+    }
+
+    pub(crate) fn built(config: SessionConfig, change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         let faults = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
         let counted = Arc::new(CountingStore::new(faults.clone()));
         let clock = Arc::new(ManualClock::default());
         let events = Arc::new(Mutex::new(Vec::new()));
         let told = events.clone();
-        let engine = Engine::builder(counted.clone(), SigningKeys::generate().unwrap())
+        let builder = Engine::builder(counted.clone(), SigningKeys::generate().unwrap())
             .config(config)
             .clock(clock.clone())
-            .observer(move |event: Event<'_>| told.lock().unwrap().push(format!("{event:?}")))
-            .build();
+            .observer(move |event: Event<'_>| told.lock().unwrap().push(format!("{event:?}")));
+        let engine = change(builder).build();
         Self {
             engine,
             faults,

@@ -3,6 +3,7 @@
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
+mod mend;
 mod request;
 mod sweep;
 #[cfg(test)]
@@ -24,7 +25,9 @@ use crate::failure::{self, Failure};
 use crate::folder::Folder;
 use crate::layout::DEADLINE_KEY;
 
+pub(crate) use mend::Mend;
 pub(crate) use request::{Reply, Request};
+use sweep::Clearing;
 pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
 use write::{Done, Effect, Writer};
 
@@ -68,6 +71,7 @@ pub(crate) struct Committer {
     /// `None` while the database is down.
     tables: Option<Tables>,
     low_water: [u8; DEADLINE_KEY],
+    clearings: Vec<Clearing>,
     /// When the oldest write that is not synced was committed.
     unsynced_since: Option<Instant>,
     /// How long to wait before the database is opened again; grows until a sync succeeds.
@@ -115,6 +119,7 @@ impl Committer {
             durability,
             tables: Some(tables),
             low_water: [0; DEADLINE_KEY],
+            clearings: Vec::new(),
             // What was found in the folder may stem from a process that was killed before it synced.
             unsynced_since: Some(Instant::now()),
             pause: FIRST_PAUSE,
@@ -193,6 +198,7 @@ impl Committer {
             path: &shared.path,
             revocations: &shared.revocations,
             low_water: &mut self.low_water,
+            clearings: &mut self.clearings,
         };
         let failed = match request {
             Request::Create {
@@ -251,8 +257,15 @@ impl Committer {
                 let done = writer.reap(now, limit);
                 self.answer(reply, Class::Relaxed, done)
             }
-            Request::Clear { from, reply } => {
-                let done = writer.clear(from);
+            Request::Clear { from, caller, reply } => {
+                if from.is_none() {
+                    self.group.epochs.push(shared.revocations.begin_all());
+                }
+                let done = writer.clear(from, caller);
+                self.answer(reply, Class::Durable, done)
+            }
+            Request::Mend { what, reply } => {
+                let done = writer.mend(what);
                 self.answer(reply, Class::Durable, done)
             }
             Request::Close { reply } => {

@@ -1,10 +1,13 @@
 //! What the committer is asked to do, and how it answers. A caller that went away is not an error: what was done stays done.
 
+use std::sync::Weak;
+
 use session_core::{
     Admission, Created, Deleted, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
     Timestamp, Touched,
 };
 
+use super::mend::Mend;
 use super::sweep::{Cleared, Reaped};
 
 /// A write, with where to send its answer.
@@ -51,8 +54,16 @@ pub(crate) enum Request {
     },
     /// One chunk of a clearing.
     Clear {
-        from: StoreKey,
+        /// `None` in the first one.
+        from: Option<StoreKey>,
+        /// Dead when nobody waits for the clearing any more.
+        caller: Weak<()>,
         reply: Reply<Cleared>,
+    },
+    /// What an examination found.
+    Mend {
+        what: Vec<Mend>,
+        reply: Reply<u64>,
     },
     /// Everything that came before is done; let go of the folder.
     Close {
@@ -98,6 +109,7 @@ impl Request {
             Self::Revoke { reply, .. } => reply.send(Err(error)),
             Self::Reap { reply, .. } => reply.send(Err(error)),
             Self::Clear { reply, .. } => reply.send(Err(error)),
+            Self::Mend { reply, .. } => reply.send(Err(error)),
             Self::Close { reply } => reply.send(Err(error)),
             #[cfg(test)]
             Self::Break { reply } | Self::Panic { reply } => reply.send(Err(error)),

@@ -1,9 +1,10 @@
 //! Sweeping and clearing, a chunk at a time, so that other writes get in between. Cost follows the queue of deadlines, from the
 //! low-water mark to the present, never the number of sessions (P15).
 
+use std::sync::Weak;
 use std::time::Duration;
 
-use session_core::{StoreKey, Timestamp};
+use session_core::{Rotated, StoreKey, Timestamp};
 
 use super::write::{Done, Effect, Removal, Writer, is_damage};
 use crate::failure::{self, Failure};
@@ -33,8 +34,18 @@ pub(crate) enum Rest {
 /// What one chunk of a clearing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cleared {
+    /// Records removed.
+    pub(crate) removed: u64,
     /// Where to go on; `None` if nothing is left.
     pub(crate) next: Option<StoreKey>,
+}
+
+/// A clearing that is under way: what stands below `done` is ended, what stands above is about to be.
+#[derive(Debug)]
+pub(crate) struct Clearing {
+    done: StoreKey,
+    /// Dead when nobody waits for it any more.
+    caller: Weak<()>,
 }
 
 impl Writer<'_> {
@@ -121,10 +132,12 @@ impl Writer<'_> {
     }
 
     /// Removes up to a chunk of sessions from `from` on, whatever they hold.
-    pub(crate) fn clear(&mut self, from: StoreKey) -> Result<Done<Cleared>, Failure> {
+    pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Result<Done<Cleared>, Failure> {
+        let from = from.map_or([0; StoreKey::LEN], |from| *from.as_bytes());
         let mut batch = self.tables.batch();
         let mut next = None;
-        for (count, entry) in self.tables.records.range(from.as_bytes().as_slice()..).enumerate() {
+        let mut removed = 0;
+        for (count, entry) in self.tables.records.range(from..).enumerate() {
             let bytes = entry.key().map_err(|error| failure::reading(self.path, error))?;
             let key = layout::store_key(&bytes);
             let key = key.ok_or_else(|| failure::corrupt(self.path, "a record's key has another length"))?;
@@ -132,25 +145,47 @@ impl Writer<'_> {
                 next = Some(key);
                 break;
             }
-            let _: Removal = self.remove(&mut batch, key)?;
+            if !matches!(self.remove(&mut batch, key)?, Removal::Absent) {
+                removed += 1;
+            }
         }
-        if next.is_none() {
-            self.remove_leftovers(&mut batch)?;
+        let mut effect = Effect::Nothing;
+        if !batch.is_empty() {
+            effect = self.commit(batch, ())?.effect;
         }
-        let effect = if batch.is_empty() {
-            Effect::Nothing
-        } else {
-            self.commit(batch, ())?.effect
-        };
+        if next.is_none() && self.remove_leftovers()? == Effect::Committed {
+            effect = Effect::Committed;
+        }
+        self.clearings
+            .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
+        if let Some(done) = next {
+            self.clearings.push(Clearing { done, caller });
+        }
         Ok(Done {
-            answer: Cleared { next },
+            answer: Cleared { removed, next },
             effect,
         })
     }
 
-    /// Adds the removal of index entries that lead nowhere, which damaged records may have left.
-    fn remove_leftovers(&self, batch: &mut fjall::OwnedWriteBatch) -> Result<(), Failure> {
+    /// Whether a renewal would take a session from where a clearing is still to come to where it has been.
+    pub(super) fn escapes_a_clearing(&self, old: StoreKey, new: StoreKey) -> bool {
+        self.clearings
+            .iter()
+            .any(|clearing| new < clearing.done && clearing.done <= old && clearing.caller.strong_count() > 0)
+    }
+
+    /// Ends a session that is being renewed: the clearing reaches it now.
+    pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Result<Done<Rotated>, Failure> {
+        let mut batch = self.tables.batch();
+        self.take(&mut batch, key, Some(&stored.record), stored.queued);
+        self.commit(batch, Rotated::Gone)
+    }
+
+    /// Removes index entries that lead nowhere, which damaged records may have left.
+    fn remove_leftovers(&self) -> Result<Effect, Failure> {
         let failed = |error| failure::reading(self.path, error);
+        let mut effect = Effect::Nothing;
+        let mut batch = self.tables.batch();
         for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
             for entry in keyspace.iter() {
                 let (bytes, value) = entry.into_inner().map_err(failed)?;
@@ -168,9 +203,17 @@ impl Writer<'_> {
                 if !leads_somewhere {
                     batch.remove(keyspace, bytes);
                 }
+                if batch.len() == CHUNK {
+                    effect = self
+                        .commit(std::mem::replace(&mut batch, self.tables.batch()), ())?
+                        .effect;
+                }
             }
         }
-        Ok(())
+        if !batch.is_empty() {
+            effect = self.commit(batch, ())?.effect;
+        }
+        Ok(effect)
     }
 }
 

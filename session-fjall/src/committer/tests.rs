@@ -119,3 +119,27 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
         "the answer rests on a delete that nothing has synced"
     );
 }
+
+#[tokio::test]
+async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
+    use super::Mend;
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).owner("alice").record();
+    let created = store
+        .create(key(1), record.clone(), Admission::default(), at(START))
+        .await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    let what = vec![
+        Mend::Session(key(1)),
+        Mend::Session(key(2)),
+        Mend::Deadline(layout::deadline_key(record.expires_at(), key(1)).to_vec()),
+        Mend::Owner(layout::owner_key(&record).unwrap().to_vec()),
+        Mend::Damaged(key(1)),
+    ];
+    let mended = store.ask(|reply| Request::Mend { what, reply }).await.unwrap();
+    assert_eq!(mended, 0);
+    assert_eq!(store.load(key(1), at(START)).await.unwrap(), Some(record));
+    assert_eq!(store.verify().unwrap(), 1);
+}

@@ -9,6 +9,7 @@ use session_core::{
     Rotated, Rotation, StoreKey, Timestamp, Touched,
 };
 
+use super::sweep::Clearing;
 use crate::database::Tables;
 use crate::failure::{self, Failure};
 use crate::layout::{self, DEADLINE_KEY, Sighting};
@@ -44,6 +45,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) revocations: &'a Revocations,
     /// No entry of `deadlines` lies below: what was swept leaves tombstones behind, and walking over them again costs milliseconds.
     pub(crate) low_water: &'a mut [u8; DEADLINE_KEY],
+    /// Clearings under way.
+    pub(crate) clearings: &'a mut Vec<Clearing>,
 }
 
 type Outcome<T> = std::result::Result<Done<T>, Failure>;
@@ -122,6 +125,9 @@ impl Writer<'_> {
         let Some(stored) = self.reader().live(old, now)? else {
             return Done::nothing(Rotated::Gone);
         };
+        if self.escapes_a_clearing(old, new) {
+            return self.clear_early(old, stored);
+        }
         if stored.record.revision() != expected {
             return Done::nothing(Rotated::Conflict(stored.record));
         }

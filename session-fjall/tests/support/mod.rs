@@ -15,6 +15,8 @@ pub struct Sample {
     pub owner: Option<String>,
     /// Bytes in its one value.
     pub payload: usize,
+    /// What it holds instead of a payload.
+    pub text: Option<String>,
 }
 
 /// 2026-01-01T00:00:00Z.
@@ -34,12 +36,18 @@ pub fn sample(number: u64) -> Sample {
         absolute: Some(24 * HOUR),
         owner: None,
         payload: 20,
+        text: None,
     }
 }
 
 impl Sample {
     pub fn owner(mut self, owner: &str) -> Self {
         self.owner = Some(owner.to_owned());
+        self
+    }
+
+    pub fn text(mut self, text: &str) -> Self {
+        self.text = Some(text.to_owned());
         self
     }
 
@@ -64,7 +72,10 @@ impl Sample {
         let mut values = Vec::new();
         run(&mut values, b"value");
         varint(&mut values, 0);
-        let payload: Vec<u8> = (0..self.payload).map(|at| (at as u8) ^ self.handle[7]).collect();
+        let payload = match &self.text {
+            Some(text) => text.as_bytes().to_vec(),
+            None => (0..self.payload).map(|at| (at as u8) ^ self.handle[7]).collect(),
+        };
         run(&mut values, &payload);
         run(&mut bytes, &values);
         let checksum = crc32fast::hash(&bytes);

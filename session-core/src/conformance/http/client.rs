@@ -52,11 +52,17 @@ impl Response {
     }
 }
 
-/// Sends one request with exactly these headers and reads the response to its end.
+/// Sends one request with exactly these headers (a body is `text/plain` unless they say otherwise) and reads the response to its end.
 pub async fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n");
     if !body.is_empty() || method == "POST" {
-        head += &format!("Content-Type: text/plain\r\nContent-Length: {}\r\n", body.len());
+        head += &format!("Content-Length: {}\r\n", body.len());
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
+            head += "Content-Type: text/plain\r\n";
+        }
     }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");

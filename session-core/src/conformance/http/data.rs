@@ -134,6 +134,9 @@ pub(super) async fn nothing_is_stored_for_a_visitor_whose_session_holds_nothing(
         ("POST", "/renew"),
         ("POST", "/logout"),
         ("GET", "/info"),
+        ("GET", "/flash"),
+        ("GET", "/typed"),
+        ("POST", "/typed/0"),
     ] {
         let response = site.browser().request(method, path, &[], "").await;
         assert_eq!(response.status, 200, "{path}");

@@ -2,14 +2,17 @@
 //! through the adapter and talks to it over TCP, byte by byte.
 
 pub mod client;
+mod csrf;
 mod data;
 mod faults;
+mod flash;
 mod headers;
 mod identity;
 mod late;
 mod lifetime;
 pub mod site;
 mod tokens;
+mod typed;
 
 use super::store::{PATIENCE, on_a_runtime};
 use site::{BoxFuture, World};
@@ -96,6 +99,14 @@ macro_rules! __http_cases {
             data::a_read_and_write_is_one_load_and_one_replace => "P9",
             data::a_first_write_is_one_create => "P10",
             data::a_value_that_is_too_large_is_refused_and_nothing_is_stored => "P18",
+            typed::a_value_found_by_its_type_is_read_changed_and_removed => "P5",
+            typed::parallel_updates_of_a_value_found_by_its_type_all_survive => "P5",
+            typed::a_damaged_value_is_an_error_and_no_default => "P16",
+            flash::a_message_is_shown_once => "P5",
+            flash::a_message_waits_through_a_redirect_and_through_pages_that_show_none => "P5",
+            flash::messages_of_parallel_requests_all_appear => "P5",
+            flash::a_message_survives_a_login_and_a_renewal => "P7",
+            flash::a_message_is_not_lost_to_a_commit_that_fails => "P13",
             identity::a_login_renews_the_id_and_the_old_one_is_dead => "P7",
             identity::a_login_keeps_what_the_visitor_had => "P7",
             identity::a_login_of_somebody_else_drops_what_was_there => "P7",
@@ -110,6 +121,17 @@ macro_rules! __http_cases {
             identity::revoking_the_others_keeps_this_one => "P12",
             identity::revoking_all_ends_every_session_of_the_owner => "P12",
             identity::a_renewed_session_is_revoked_by_its_handle => "P12",
+            csrf::a_token_is_accepted_in_a_form_and_in_a_header => "P3",
+            csrf::tokens_of_one_session_differ_and_all_are_good => "P17",
+            csrf::a_missing_token_is_refused_and_changes_nothing => "P3",
+            csrf::a_forged_token_is_refused_and_changes_nothing => "P3",
+            csrf::a_token_of_another_session_is_refused_and_changes_nothing => "P3",
+            csrf::a_token_in_the_wrong_place_is_refused_and_changes_nothing => "P3",
+            csrf::a_token_from_before_a_renewal_is_refused => "P7",
+            csrf::a_token_from_before_a_login_is_refused => "P7",
+            csrf::a_refused_visitor_costs_no_store_access_and_gets_no_cookie => "P10",
+            csrf::a_store_that_is_down_is_no_forgery => "P13",
+            csrf::a_form_that_cannot_be_read_is_a_client_error_and_changes_nothing => "P18",
             late::a_logout_during_a_slow_request_stays_logged_out => "P6",
             late::a_revocation_during_a_slow_request_holds => "P6",
             late::an_expiry_during_a_slow_request_holds => "P6",

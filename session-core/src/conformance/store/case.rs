@@ -23,13 +23,15 @@ pub struct Case {
     run: fn(TestStore) -> Running,
 }
 
-/// Which half of the contract a case is about.
+/// Which part of the contract a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// [`Store`](crate::Store) alone.
     Store,
     /// [`OwnerIndex`](crate::OwnerIndex) as well; against a store without one the case fails.
     OwnerIndex,
+    /// [`Inventory`](crate::Inventory) as well; against a store without one the case fails.
+    Inventory,
 }
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -104,6 +106,22 @@ where
     });
 }
 
+/// Asserts that a store which is run without the cases for an inventory has none.
+#[doc(hidden)]
+pub fn assert_no_inventory<F, Fut>(fresh: F)
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output: Into<TestStore>>,
+{
+    on_a_runtime(async {
+        let store: TestStore = fresh().await.into();
+        assert!(
+            store.store.inventory().is_none(),
+            "this store has an inventory: hold it to those cases too, leave out without_inventory"
+        );
+    });
+}
+
 pub(crate) fn on_a_runtime(case: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -113,7 +131,7 @@ pub(crate) fn on_a_runtime(case: impl Future<Output = ()>) {
         .block_on(case);
 }
 
-/// The list. Hands `store { … } owners { … }` to another macro, behind what it was given.
+/// The list. Hands `store { … } owners { … } inventory { … }` to another macro, behind what it was given.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_cases {
@@ -264,6 +282,18 @@ macro_rules! __store_cases {
                 "P12" owner_limit::a_limit_holds_beside_a_revocation;
                 "P12" cancellation::an_abandoned_login_is_alive_and_listed_or_neither;
             }
+            inventory {
+                "P12" inventory::an_empty_store_has_an_empty_inventory;
+                "P12" inventory::pages_of_every_size_show_every_session_once;
+                "P12" inventory::an_inventory_page_starts_behind_any_key;
+                "P12" inventory::an_inventory_shows_the_latest_sighting;
+                "P15" inventory::what_has_expired_is_shown_until_it_is_swept;
+                "P12" inventory::an_inventory_is_exact_while_sessions_come_and_go;
+                "P11" inventory::clearing_ends_every_session;
+                "P11" inventory::sessions_that_begin_after_a_clearing_stay;
+                "P11" inventory::no_session_outlives_a_clearing_by_being_renewed;
+                "P12" inventory::a_login_that_began_before_a_clearing_is_refused;
+            }
         }
     };
 }
@@ -273,8 +303,9 @@ macro_rules! define_cases {
         []
         store { $($promise:literal $theme:ident :: $name:ident;)* }
         owners { $($owners_promise:literal $owners_theme:ident :: $owners_name:ident;)* }
+        inventory { $($inventory_promise:literal $inventory_theme:ident :: $inventory_name:ident;)* }
     ) => {
-        /// Every case, those that need an owner index last. New releases add cases.
+        /// Every case, those that need an owner index or an inventory last. New releases add cases.
         pub const CASES: &[Case] = &[
             $(Case {
                 name: stringify!($name),
@@ -290,6 +321,13 @@ macro_rules! define_cases {
                 needs: Needs::OwnerIndex,
                 run: |store| Box::pin(cases::$owners_theme::$owners_name(store)),
             },)*
+            $(Case {
+                name: stringify!($inventory_name),
+                theme: stringify!($inventory_theme),
+                promise: $inventory_promise,
+                needs: Needs::Inventory,
+                run: |store| Box::pin(cases::$inventory_theme::$inventory_name(store)),
+            },)*
         ];
     };
 }
@@ -302,7 +340,8 @@ __store_cases! { [define_cases] [] }
 /// [`Store`](crate::Store), or a [`TestStore`] if something must be kept with it. No further dependency is needed; the tests
 /// bring their own runtime.
 ///
-/// A store whose [`owner_index`](crate::Store::owner_index) is `None` says so: `store_contract!(fresh, without_owner_index)`.
+/// A store whose [`owner_index`](crate::Store::owner_index) is `None` says so: `store_contract!(fresh, without_owner_index)`; one
+/// whose [`inventory`](crate::Store::inventory) is `None` as well: `without_inventory`. Both go in this order.
 ///
 /// ```
 /// # fn main() {}
@@ -314,51 +353,47 @@ __store_cases! { [define_cases] [] }
 /// ```
 #[macro_export]
 macro_rules! store_contract {
-    ($factory:expr $(,)?) => {
-        $crate::__store_cases! { [$crate::__store_tests] [whole $factory] }
-    };
-    ($factory:expr, without_owner_index $(,)?) => {
-        $crate::__store_cases! { [$crate::__store_tests] [without_owner_index $factory] }
+    ($factory:expr $(, $without:ident)* $(,)?) => {
+        $crate::__store_cases! { [$crate::__store_tests] [$factory; $($without)*] }
     };
 }
 
-/// Writes the tests.
+/// Writes the tests: of a store without a part of the contract one that says so, instead of the cases for that part.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_tests {
-    (
-        [whole $factory:expr]
-        store { $($promise:literal $theme:ident :: $name:ident;)* }
-        owners { $($owners_promise:literal $owners_theme:ident :: $owners_name:ident;)* }
-    ) => {
-        $(
-            #[test]
-            fn $name() {
-                $crate::conformance::store::run(stringify!($name), $factory);
-            }
-        )*
-        $(
-            #[test]
-            fn $owners_name() {
-                $crate::conformance::store::run(stringify!($owners_name), $factory);
-            }
-        )*
+    ([$factory:expr;] store $store:tt owners $owners:tt inventory $inventory:tt) => {
+        $crate::__named_tests! { $factory, $store }
+        $crate::__named_tests! { $factory, $owners }
+        $crate::__named_tests! { $factory, $inventory }
     };
-    (
-        [without_owner_index $factory:expr]
-        store { $($promise:literal $theme:ident :: $name:ident;)* }
-        owners { $($owners:tt)* }
-    ) => {
-        $(
-            #[test]
-            fn $name() {
-                $crate::conformance::store::run(stringify!($name), $factory);
-            }
-        )*
+    ([$factory:expr; without_owner_index $($without:ident)?] store $store:tt owners $owners:tt inventory $inventory:tt) => {
+        $crate::__store_tests! { [$factory; $($without)?] store $store owners {} inventory $inventory }
 
         #[test]
         fn this_store_has_no_owner_index() {
             $crate::conformance::store::assert_no_owner_index($factory);
         }
+    };
+    ([$factory:expr; without_inventory] store $store:tt owners $owners:tt inventory $inventory:tt) => {
+        $crate::__store_tests! { [$factory;] store $store owners $owners inventory {} }
+
+        #[test]
+        fn this_store_has_no_inventory() {
+            $crate::conformance::store::assert_no_inventory($factory);
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __named_tests {
+    ($factory:expr, { $($promise:literal $theme:ident :: $name:ident;)* }) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::conformance::store::run(stringify!($name), $factory);
+            }
+        )*
     };
 }

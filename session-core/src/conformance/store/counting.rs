@@ -12,11 +12,11 @@ use crate::error::Result;
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Admission, Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept,
-    Touched,
+    Admission, Created, Deleted, Epoch, Inventory, InventoryPage, OwnedPage, OwnerIndex, Page, Replaced, Revoke,
+    Rotated, Rotation, Store, Swept, Touched,
 };
 
-/// Counts the calls that reach the store behind it, the owner index included.
+/// Counts the calls that reach the store behind it, the owner index and the inventory included.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -57,17 +57,21 @@ pub struct Counts {
     pub list: u64,
     /// Calls of `revoke`.
     pub revoke: u64,
+    /// Pages of the inventory.
+    pub inventory: u64,
+    /// Calls of `clear`.
+    pub clear: u64,
 }
 
 impl Counts {
     /// All calls.
     pub fn total(&self) -> u64 {
-        self.writes() + self.load + self.list
+        self.writes() + self.load + self.list + self.inventory
     }
 
     /// All calls that may change something.
     pub fn writes(&self) -> u64 {
-        self.create + self.replace + self.rotate + self.touch + self.delete + self.sweep + self.revoke
+        self.create + self.replace + self.rotate + self.touch + self.delete + self.sweep + self.revoke + self.clear
     }
 }
 
@@ -86,6 +90,8 @@ impl Sub for Counts {
             sweep: self.sweep - before.sweep,
             list: self.list - before.list,
             revoke: self.revoke - before.revoke,
+            inventory: self.inventory - before.inventory,
+            clear: self.clear - before.clear,
         }
     }
 }
@@ -112,6 +118,8 @@ impl CountingStore {
             sweep: of(Operation::Sweep),
             list: of(Operation::List),
             revoke: of(Operation::Revoke),
+            inventory: of(Operation::Inventory),
+            clear: of(Operation::Clear),
         }
     }
 
@@ -125,6 +133,13 @@ impl CountingStore {
         self.inner
             .owner_index()
             .expect("a store that has shown an owner index keeps it")
+    }
+
+    /// The same for the inventory.
+    fn whole(&self) -> &dyn Inventory {
+        self.inner
+            .inventory()
+            .expect("a store that has shown an inventory keeps it")
     }
 }
 
@@ -161,6 +176,10 @@ impl Store for CountingStore {
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         self.inner.owner_index().map(|_| self as &dyn OwnerIndex)
     }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        self.inner.inventory().map(|_| self as &dyn Inventory)
+    }
 }
 
 #[async_trait]
@@ -177,5 +196,18 @@ impl OwnerIndex for CountingStore {
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
         self.count(Operation::Revoke);
         self.index().revoke(owner, which, now).await
+    }
+}
+
+#[async_trait]
+impl Inventory for CountingStore {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.count(Operation::Inventory);
+        self.whole().page(after, limit).await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.count(Operation::Clear);
+        self.whole().clear().await
     }
 }

@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Admission, Created, Deleted, Epoch, OwnedPage, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Store, Swept,
-    Touched,
+    Admission, Created, Deleted, Epoch, Inventory, InventoryPage, OwnedPage, OwnerIndex, Page, Replaced, Revoke,
+    Rotated, Rotation, Store, Swept, Touched,
 };
 
 /// A store that fails on demand, for tests of what stands in front of it (P13) and for scripted races.
@@ -56,6 +56,8 @@ enum Fault {
     LoseAnswer,
     /// The call waits in front of the store.
     Hold(Gate),
+    /// The store does it, and the answer waits on its way back.
+    HoldAnswer(Gate),
 }
 
 impl FaultyStore {
@@ -85,12 +87,19 @@ impl FaultyStore {
         gate
     }
 
+    /// The next call of this operation is carried out, and its answer waits until the gate is opened.
+    pub fn hold_answer(&self, operation: Operation) -> Gate {
+        let gate = Gate::closed();
+        self.scripts()[operation.index()].push_back(Fault::HoldAnswer(gate.clone()));
+        gate
+    }
+
     /// Every call fails with [`ErrorKind::Unavailable`] until [`recover`](Self::recover).
     pub fn go_down(&self) {
         self.turn(Condition::Down);
     }
 
-    /// Every call but `load` and `list` fails until [`recover`](Self::recover): a disk that is full.
+    /// Every call but `load`, `list` and `inventory` fails until [`recover`](Self::recover): a disk that is full.
     pub fn refuse_writes(&self) {
         self.turn(Condition::ReadOnly);
     }
@@ -108,7 +117,7 @@ impl FaultyStore {
     fn refuses(&self, operation: Operation) -> bool {
         match *self.condition.lock().unwrap_or_else(PoisonError::into_inner) {
             Condition::Up => false,
-            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List),
+            Condition::ReadOnly => !matches!(operation, Operation::Load | Operation::List | Operation::Inventory),
             Condition::Down => true,
         }
     }
@@ -130,6 +139,11 @@ impl FaultyStore {
                 gate.pass().await;
                 call.await
             }
+            Some(Fault::HoldAnswer(gate)) => {
+                let answer = call.await;
+                gate.pass().await;
+                answer
+            }
         }
     }
 
@@ -138,6 +152,13 @@ impl FaultyStore {
         self.inner
             .owner_index()
             .expect("a store that has shown an owner index keeps it")
+    }
+
+    /// The same for the inventory.
+    fn whole(&self) -> &dyn Inventory {
+        self.inner
+            .inventory()
+            .expect("a store that has shown an inventory keeps it")
     }
 }
 
@@ -216,6 +237,10 @@ impl Store for FaultyStore {
     fn owner_index(&self) -> Option<&dyn OwnerIndex> {
         self.inner.owner_index().map(|_| self as &dyn OwnerIndex)
     }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        self.inner.inventory().map(|_| self as &dyn Inventory)
+    }
 }
 
 #[async_trait]
@@ -231,6 +256,18 @@ impl OwnerIndex for FaultyStore {
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
         self.disturb(Operation::Revoke, self.index().revoke(owner, which, now))
             .await
+    }
+}
+
+#[async_trait]
+impl Inventory for FaultyStore {
+    async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
+        self.disturb(Operation::Inventory, self.whole().page(after, limit))
+            .await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.disturb(Operation::Clear, self.whole().clear()).await
     }
 }
 
@@ -259,6 +296,25 @@ mod tests {
         });
         gate.arrived().await;
         assert!(store.load(sample::key(1), now).await.unwrap().is_none());
+        gate.open();
+        assert_eq!(held.await.unwrap().unwrap(), Created::Stored);
+    }
+
+    #[tokio::test]
+    async fn a_held_answer_leaves_the_operation_done() {
+        let store = store();
+        let now = sample::now();
+        let gate = store.hold_answer(Operation::Create);
+        let held = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move {
+                let admission = Admission::default();
+                store.create(sample::key(1), sample::record(now), admission, now).await
+            }
+        });
+        gate.arrived().await;
+        assert!(store.load(sample::key(1), now).await.unwrap().is_some());
+        assert!(!held.is_finished());
         gate.open();
         assert_eq!(held.await.unwrap().unwrap(), Created::Stored);
     }

@@ -20,7 +20,7 @@ mod operation;
 mod steps;
 mod test_store;
 
-pub use case::{CASES, Case, Needs, assert_no_owner_index, run};
+pub use case::{CASES, Case, Needs, assert_no_inventory, assert_no_owner_index, run};
 pub(crate) use case::{PATIENCE, on_a_runtime};
 pub use counting::{CountingStore, Counts};
 pub use faulty::{FaultyStore, Gate};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An operation of [`Store`](crate::Store) or [`OwnerIndex`](crate::OwnerIndex).
+/// An operation of [`Store`](crate::Store), [`OwnerIndex`](crate::OwnerIndex) or [`Inventory`](crate::Inventory).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Operation {
@@ -24,11 +24,15 @@ pub enum Operation {
     List,
     /// [`OwnerIndex::revoke`](crate::OwnerIndex::revoke)
     Revoke,
+    /// [`Inventory::page`](crate::Inventory::page)
+    Inventory,
+    /// [`Inventory::clear`](crate::Inventory::clear)
+    Clear,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Load,
         Self::Replace,
@@ -38,6 +42,8 @@ impl Operation {
         Self::Sweep,
         Self::List,
         Self::Revoke,
+        Self::Inventory,
+        Self::Clear,
     ];
 
     pub(super) const fn index(self) -> usize {
@@ -57,6 +63,8 @@ impl fmt::Display for Operation {
             Self::Sweep => "sweep",
             Self::List => "list",
             Self::Revoke => "revoke",
+            Self::Inventory => "inventory",
+            Self::Clear => "clear",
         })
     }
 }

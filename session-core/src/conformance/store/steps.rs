@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::id::{Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{
-    Admission, Backlog, Created, Cursor, Deleted, Epoch, OwnerIndex, Page, Replaced, Revoke, Rotated, Rotation, Swept,
-    Touched,
+    Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, InventoryPage, OwnerIndex, Page, Replaced, Revoke,
+    Rotated, Rotation, Swept, Touched,
 };
 
 /// Sweeps and pages after which a case says that there is no end: more than any case stores records.
@@ -176,6 +176,46 @@ impl TestStore {
         );
         listed.extend(page.sessions.into_iter().map(|found| found.record));
         page.next
+    }
+
+    /// Everything that is stored, page by page; every page keeps its limit.
+    pub(super) async fn inventory(&self, limit: usize) -> Vec<(StoreKey, Record)> {
+        let mut found = Vec::new();
+        let mut after = None;
+        for _ in 0..ENOUGH {
+            let page = self.inventory_page(after, limit).await;
+            found.extend(page.records);
+            if page.next.is_none() {
+                return found;
+            }
+            after = page.next;
+        }
+        panic!("the inventory still names a next page after {ENOUGH} pages: a cursor must move on (P12)");
+    }
+
+    pub(super) async fn inventory_page(&self, after: Option<StoreKey>, limit: usize) -> InventoryPage {
+        let page = answered("page", self.whole().page(after, limit).await);
+        assert!(
+            page.records.len() <= limit,
+            "the inventory answered {} records on a page of at most {limit} (P12)",
+            page.records.len()
+        );
+        assert!(
+            page.unreadable.is_empty(),
+            "a record that was just stored is unreadable (P16)"
+        );
+        page
+    }
+
+    pub(super) async fn clear(&self) -> u64 {
+        answered("clear", self.whole().clear().await)
+    }
+
+    /// The inventory. A store that has none says so with `store_contract!(factory, without_inventory)`.
+    fn whole(&self) -> &dyn Inventory {
+        self.store.inventory().expect(
+            "this store has no inventory: implement Inventory, or run store_contract!(factory, without_inventory)",
+        )
     }
 
     pub(super) async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> u64 {

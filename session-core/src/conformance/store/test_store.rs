@@ -23,9 +23,13 @@ use crate::store::Store;
 pub struct TestStore {
     pub(super) store: Arc<dyn Store>,
     pub(super) expiry: Expiry,
+    pub(super) rounds: u64,
     // Dropped after the store.
     kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
+
+/// A race has to meet a window of some microseconds.
+const ROUNDS: u64 = 200;
 
 /// Who removes what has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,7 @@ impl TestStore {
         Self {
             store,
             expiry: Expiry::Swept,
+            rounds: ROUNDS,
             kept: Vec::new(),
         }
     }
@@ -62,6 +67,13 @@ impl TestStore {
     #[must_use]
     pub fn expiring_by_itself(mut self) -> Self {
         self.expiry = Expiry::ByTheEngine;
+        self
+    }
+
+    /// Sets how many rounds the longest races take: 200 unless told otherwise, which is seconds where an operation waits for a disk.
+    #[must_use]
+    pub fn racing(mut self, rounds: u64) -> Self {
+        self.rounds = rounds;
         self
     }
 

@@ -1,0 +1,109 @@
+//! The sessions of everybody: counted, listed, found by their handle and ended.
+
+use std::time::Duration;
+
+use session_core::{ErrorKind, Handle, Owner, SessionConfig};
+
+use crate::site::{Site, VISITS};
+
+/// Alice twice, Bob once, two visitors; their cookies.
+async fn busy() -> (Site, Vec<Option<String>>) {
+    let site = Site::with(SessionConfig::default());
+    let mut cookies = Vec::new();
+    for owner in [Some("alice"), Some("alice"), Some("bob"), None, None] {
+        let cookie = site.handle(None, async |session| {
+            match owner {
+                Some(owner) => session.login(owner).unwrap(),
+                None => session.insert(VISITS, 1).unwrap(),
+            };
+        });
+        cookies.push(cookie.await);
+    }
+    (site, cookies)
+}
+
+async fn handle_of(site: &Site, cookie: &Option<String>) -> Option<Handle> {
+    let (_, session) = site.request(cookie.as_deref()).await;
+    session.handle()
+}
+
+#[tokio::test]
+async fn stats_count_sessions_and_owners() {
+    let (site, _) = busy().await;
+    let sessions = site.engine.sessions().unwrap();
+    let stats = sessions.stats().await.unwrap();
+    assert_eq!(
+        (stats.sessions, stats.signed_in, stats.owners, stats.expired),
+        (5, 3, 2, 0)
+    );
+    assert!(stats.oldest.is_some() && stats.oldest <= stats.newest);
+    site.clock.advance(Duration::from_secs(400 * 24 * 3600));
+    let stats = sessions.stats().await.unwrap();
+    assert_eq!(
+        (stats.sessions, stats.owners, stats.expired, stats.oldest),
+        (0, 0, 5, None)
+    );
+}
+
+#[tokio::test]
+async fn pages_show_everyone_once_and_whose_each_session_is() {
+    let (site, cookies) = busy().await;
+    let sessions = site.engine.sessions().unwrap();
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = sessions.everyone(after, 2).await.unwrap();
+        seen.extend(
+            page.sessions
+                .into_iter()
+                .map(|session| (session.info.handle, session.owner)),
+        );
+        // As an application would keep it: in a link.
+        after = page.next.map(|next| next.to_string().parse().unwrap());
+        if after.is_none() {
+            break;
+        }
+    }
+    seen.sort();
+    let mut expected = Vec::new();
+    for (cookie, owner) in cookies
+        .iter()
+        .zip([Some("alice"), Some("alice"), Some("bob"), None, None])
+    {
+        let owner = owner.map(|owner| Owner::new(owner).unwrap());
+        expected.push((handle_of(&site, cookie).await.unwrap(), owner));
+    }
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_session_is_found_and_ended_by_its_handle_alone() {
+    let (site, cookies) = busy().await;
+    let sessions = site.engine.sessions().unwrap();
+    for position in [1, 3] {
+        let handle = handle_of(&site, &cookies[position]).await.unwrap();
+        assert_eq!(sessions.find(handle).await.unwrap().unwrap().info.handle, handle);
+        assert!(sessions.revoke_handle(handle).await.unwrap());
+        assert_eq!(handle_of(&site, &cookies[position]).await, None);
+        assert!(!sessions.revoke_handle(handle).await.unwrap());
+        assert_eq!(sessions.find(handle).await.unwrap(), None);
+    }
+    assert_eq!(sessions.stats().await.unwrap().sessions, 3);
+}
+
+#[tokio::test]
+async fn revoking_everyone_ends_all_sessions_and_logins_under_way() {
+    let (site, cookies) = busy().await;
+    let sessions = site.engine.sessions().unwrap();
+    let (inbound, session) = site.request(None).await;
+    session.login("carol").unwrap();
+    assert_eq!(sessions.revoke_everyone().await.unwrap(), 5);
+    let error = inbound.finish(session_core::Outcome::Success).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Revoked);
+    for cookie in &cookies {
+        assert_eq!(handle_of(&site, cookie).await, None);
+    }
+    assert_eq!(sessions.stats().await.unwrap().sessions, 0);
+    assert!(site.event_kinds().contains(&"Cleared".to_owned()));
+}

@@ -1,0 +1,100 @@
+//! Sessions go out as lines of JSON, and come back.
+
+use std::fs;
+
+use session_core::{Inventory, Store};
+use session_fjall::FjallStore;
+
+use crate::program::{Home, live, now, run, run_with_input};
+use crate::support::{at, key};
+
+#[tokio::test]
+async fn an_import_keeps_browsers_signed_in() {
+    let home = Home::with(30).await;
+    let file = home.path("sessions.jsonl");
+    let to = file.to_str().unwrap();
+    assert_eq!(
+        home.run(&["export", "--values", "--output", to, "--json"])
+            .ended(0)
+            .json()["sessions"],
+        60
+    );
+    let other = home.path("other");
+    run(&other, &["setup"]).ended(0);
+    let imported = run(&other, &["import", to, "--json"]).ended(0).json();
+    assert_eq!((&imported["sessions"], &imported["expired"]), (&30.into(), &30.into()));
+
+    let (one, other) = (home.open(), FjallStore::open(&other).unwrap());
+    assert_eq!(other.verify().unwrap(), 30);
+    for number in 0..30 {
+        let session = other.load(key(number), at(now())).await.unwrap();
+        assert!(session.is_some(), "a browser is signed out");
+        assert_eq!(session, one.load(key(number), at(now())).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_import_overwrites_nothing() {
+    let home = Home::with(3).await;
+    let export = home.run(&["export", "--values"]).ended(0).out;
+    let before = home.open().page(None, 100).await.unwrap();
+    let ran = run_with_input(&home.store(), &["import", "-", "--json"], export.as_bytes()).ended(0);
+    assert_eq!(
+        (&ran.json()["present"], &ran.json()["sessions"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(home.open().page(None, 100).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_export_to_a_file_is_private_and_overwrites_nothing() {
+    let home = Home::with(3).await;
+    let file = home.path("sessions.jsonl");
+    home.run(&["export", "--values", "--output", file.to_str().unwrap()])
+        .ended(0);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let before = fs::read(&file).unwrap();
+    home.run(&["export", "--output", file.to_str().unwrap()]).ended(2);
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_listing_cannot_be_imported() {
+    let home = Home::with(3).await;
+    let listing = home.run(&["export"]).ended(0).out;
+    assert_eq!(listing.lines().count(), 8);
+    for line in listing.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line.get("store_key").is_none() && line.get("record").is_none());
+    }
+    let ran = run_with_input(&home.store(), &["import", "-"], listing.as_bytes()).ended(1);
+    assert!(ran.err.contains("values"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn what_is_no_whole_export_is_refused_with_the_line() {
+    let home = Home::with(0).await;
+    home.put((0..3).map(|number| (number, live(number)))).await;
+    let export = home.run(&["export", "--values"]).ended(0).out;
+    let lines: Vec<&str> = export.lines().collect();
+    let other = home.path("other");
+    run(&other, &["setup"]).ended(0);
+    let flipped = lines[2].replacen("\"record\":\"U", "\"record\":\"V", 1);
+    assert_ne!(flipped, lines[2]);
+    for (wrong, said) in [
+        (String::new(), "cut off"),
+        ("hello\n".into(), "line 1"),
+        ("{}\n".into(), "no export"),
+        (lines[..3].join("\n"), "cut off"),
+        ([lines[0], lines[1], lines[4]].join("\n"), "lines are missing"),
+        ([lines[0], lines[1], &flipped, lines[3]].join("\n"), "line 3"),
+    ] {
+        let ran = run_with_input(&other, &["import", "-"], wrong.as_bytes()).ended(1);
+        assert!(ran.err.contains(said), "{said}: {}", ran.err);
+    }
+    run(&other, &["verify"]).ended(0);
+}

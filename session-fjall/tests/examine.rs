@@ -1,0 +1,212 @@
+//! What an examination finds, and what a repair makes of it. The damage is done to the database behind the store's back.
+#![allow(clippy::unwrap_used)] // clippy takes helper functions of a test for something else
+
+mod damage;
+mod support;
+
+use std::path::Path;
+
+use damage::Damage;
+use session_core::{ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
+use session_fjall::{Examination, Finding, FjallStore, Index, Repair};
+use support::{HOUR, START, at, key, sample};
+
+fn examine(path: &Path, repair: Repair) -> Examination {
+    FjallStore::open(path).unwrap().examine(repair, |_| {}).unwrap()
+}
+
+/// Examines, repairs and examines again; answers what was found first.
+fn repaired(path: &Path) -> Examination {
+    let first = examine(path, Repair::Nothing);
+    assert_eq!(first.mended, 0);
+    let again = examine(path, Repair::Indexes);
+    assert_eq!(
+        (again.missing, again.leftover, again.damaged),
+        (first.missing, first.leftover, first.damaged)
+    );
+    let last = examine(path, Repair::Nothing);
+    assert_eq!((last.missing, last.leftover), (0, 0), "{:?}", last.findings);
+    assert_eq!(last.sessions, first.sessions);
+    assert_eq!(last.damaged, first.damaged);
+    first
+}
+
+#[tokio::test]
+async fn a_sound_store_has_no_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    let found = examine(folder.path(), Repair::Nothing);
+    assert!(found.is_sound(), "{:?}", found.findings);
+    assert_eq!(found.sessions, 300);
+}
+
+#[tokio::test]
+async fn a_missing_entry_in_each_index_is_found_and_written_again() {
+    for (index, name) in [
+        (Index::Seen, "seen"),
+        (Index::Deadlines, "deadlines"),
+        (Index::Owners, "owners"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        damage::filled(folder.path(), 300).await;
+        let key = damage::remove_index_entry(folder.path(), name, 7);
+        let first = repaired(folder.path());
+        let handle = sample(7).handle();
+        assert!(
+            first.findings.contains(&Finding::Missing { key, handle, index }),
+            "{:?}",
+            first.findings
+        );
+
+        // Found by its owner, and swept, as ever.
+        let store = FjallStore::open(folder.path()).unwrap();
+        let owner = Owner::new("user 7").unwrap();
+        let page = Page { after: None, limit: 10 };
+        assert_eq!(store.list(&owner, page, at(START)).await.unwrap().sessions.len(), 1);
+        assert_eq!(store.sweep(at(START + 100 * HOUR), 1000).await.unwrap().removed, 300);
+        assert_eq!(store.verify().unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn entries_without_a_record_are_found_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::remove_record(folder.path(), 7);
+    let first = repaired(folder.path());
+    assert_eq!((first.missing, first.leftover, first.sessions), (0, 3, 299));
+    for index in [Index::Seen, Index::Deadlines, Index::Owners] {
+        let key = Some(key(7));
+        assert!(
+            first.findings.contains(&Finding::Leftover { key, index }),
+            "{:?}",
+            first.findings
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_entry_hides_none_that_is_left_over_in_the_same_index() {
+    for (index, name) in [(Index::Deadlines, "deadlines"), (Index::Owners, "owners")] {
+        let folder = tempfile::tempdir().unwrap();
+        damage::filled(folder.path(), 300).await;
+        damage::remove_index_entry(folder.path(), name, 7);
+        damage::remove_record(folder.path(), 8);
+        let first = repaired(folder.path());
+        assert_eq!((first.missing, first.leftover), (1, 3), "{:?}", first.findings);
+        let key = Some(key(8));
+        assert!(
+            first.findings.contains(&Finding::Leftover { key, index }),
+            "{:?}",
+            first.findings
+        );
+    }
+}
+
+#[tokio::test]
+async fn more_damage_than_is_listed_is_mended_too() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::at_once(folder.path(), Damage::Record, 0..250);
+    let first = repaired(folder.path());
+    assert_eq!(first.leftover, 750);
+    assert_eq!(first.findings.len(), Examination::MOST_FINDINGS);
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_kept_unless_it_may_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::damage_record(folder.path(), 7);
+    let first = repaired(folder.path());
+    assert_eq!((first.missing, first.leftover, first.damaged), (0, 0, 1));
+    let Finding::Damaged { key: place, why } = &first.findings[0] else {
+        panic!("{:?}", first.findings)
+    };
+    assert_eq!(*place, key(7));
+    assert!(why.contains("checksum"), "{why}");
+
+    let removed = examine(folder.path(), Repair::IndexesAndDamaged);
+    assert_eq!(removed.damaged, 1);
+    let last = examine(folder.path(), Repair::Nothing);
+    assert!(last.is_sound(), "{:?}", last.findings);
+    assert_eq!(last.sessions, 299);
+}
+
+#[tokio::test]
+async fn a_damaged_record_holds_up_neither_the_inventory_nor_the_end_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 30).await;
+    damage::damage_record(folder.path(), 7);
+    let store = FjallStore::open(folder.path()).unwrap();
+    let page = store.page(None, 100).await.unwrap();
+    assert_eq!((page.records.len(), page.unreadable), (29, vec![key(7)]));
+    let stats = store.stats(at(START), |_| {}).unwrap();
+    assert_eq!((stats.sessions, stats.unreadable, stats.owners), (29, 1, 30));
+    assert_eq!(store.verify().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(store.clear().await.unwrap(), 30);
+    assert_eq!(store.verify().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_repair_beside_requests_takes_nothing_that_they_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::at_once(folder.path(), Damage::Record, 0..100);
+    let store = FjallStore::open(folder.path()).unwrap();
+    let mut number = 1000;
+    let runtime = tokio::runtime::Handle::current();
+    // The report is made in the middle of the walk, which sees the store as it was when it began.
+    let found = std::thread::scope(|scope| {
+        let walk = scope.spawn(|| {
+            store.examine(Repair::Indexes, |_| {
+                number += 1;
+                let owner = format!("user {}", number - 1000);
+                let record = sample(number).owner(&owner).record();
+                let _ = runtime.block_on(store.create(key(number), record, store.epoch().into(), at(START)));
+                let owner = Owner::new("user 250").unwrap();
+                let _ = runtime.block_on(store.revoke(&owner, Revoke::All, at(START)));
+            })
+        });
+        walk.join().unwrap().unwrap()
+    });
+    assert_eq!(found.leftover, 300);
+    assert!(number > 1002);
+    assert_eq!(store.verify().unwrap(), 200 - 1 + (number - 1000));
+}
+
+#[tokio::test]
+async fn a_backup_opens_as_a_store_and_holds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("sessions"), folder.path().join("copy"));
+    damage::filled(&path, 300).await;
+    let store = FjallStore::open(&path).unwrap();
+    let expected = store.page(None, 1000).await.unwrap();
+    assert_eq!(store.backup(&copy, |_| {}).unwrap(), 300);
+    // What happens to one is nothing to the other.
+    store.clear().await.unwrap();
+    for _ in 0..2 {
+        let copy = FjallStore::open(&copy).unwrap();
+        assert_eq!(copy.page(None, 1000).await.unwrap(), expected);
+        assert_eq!(copy.verify().unwrap(), 300);
+    }
+    let copy = FjallStore::open(&copy).unwrap();
+    assert_eq!(copy.sweep(at(START + 100 * HOUR), 1000).await.unwrap().removed, 300);
+    assert_eq!(copy.verify().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_backup_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("sessions"), folder.path().join("other"));
+    damage::filled(&path, 3).await;
+    damage::filled(&other, 5).await;
+    let store = FjallStore::open(&path).unwrap();
+    assert_eq!(store.backup(&other, |_| {}).unwrap_err().kind(), ErrorKind::Foreign);
+    assert_eq!(FjallStore::open(&other).unwrap().verify().unwrap(), 5);
+    assert_eq!(store.backup(&path, |_| {}).unwrap_err().kind(), ErrorKind::Locked);
+    std::fs::create_dir(folder.path().join("theirs")).unwrap();
+    std::fs::write(folder.path().join("theirs/notes"), "").unwrap();
+    let error = store.backup(folder.path().join("theirs"), |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Foreign);
+}
