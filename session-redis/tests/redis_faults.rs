@@ -333,7 +333,7 @@ mod redis {
             store.replace(key(1), 1, next(2), sample::now()).await?,
             Replaced::Stored
         );
-        proxy.plan(Plan::CutAfter(1));
+        proxy.plan(Plan::CutOnceAfter(1));
         let (error, _) = fails(store.replace(key(1), 2, next(3), sample::now())).await;
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         proxy.plan(Plan::Pass);

@@ -42,6 +42,8 @@ pub(crate) enum Plan {
     CutBefore(usize),
     /// This request arrives, its answer does not: the process has died behind it.
     CutAfter(usize),
+    /// The same, once: what comes later passes.
+    CutOnceAfter(usize),
     /// Nothing arrives any more, and nobody is told.
     Swallow,
     /// Answers come late.
@@ -164,6 +166,10 @@ impl Shared {
         let mut state = self.state.lock().expect("no thread panics here");
         state.last_spoke = Side::Server;
         let (plan, requests) = (state.plan, state.requests);
+        if matches!(plan, Plan::CutOnceAfter(at) if requests >= at) {
+            state.plan = Plan::Pass;
+            return Fate::Cut;
+        }
         drop(state);
         match plan {
             Plan::CutAfter(at) if requests >= at => Fate::Cut,
