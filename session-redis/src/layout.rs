@@ -213,3 +213,105 @@ pub(crate) fn leads_to_a_session(head: &[u8]) -> bool {
 pub(crate) fn is_tombstone(head: &[u8]) -> bool {
     matches!(head, [FORMAT, ENDED, ..])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session_core::conformance::sample::{Sample, handle, key};
+    use std::time::Duration;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_unix_millis(millis)
+    }
+
+    fn alices() -> Record {
+        Sample::new(at(1_000_000))
+            .handle(1)
+            .owner("alice")
+            .idle(60)
+            .value("cart", &[1, 2, 3])
+            .build()
+    }
+
+    #[test]
+    fn a_session_is_laid_out_as_documented() {
+        let value = session(&alices());
+        assert_eq!(value[..2], [1, 1]);
+        assert_eq!(value[2..10], 1_060_000_u64.to_be_bytes());
+        assert_eq!(value[10..18], 1_000_000_u64.to_be_bytes());
+        assert_eq!(value[18..26], (1_060_000_u64 + 24 * 3_600_000).to_be_bytes());
+        assert_eq!(value[26..34], 1_u64.to_be_bytes());
+        assert_eq!(value[34..], alices().encode());
+    }
+
+    /// Written by the first release; never edited.
+    #[test]
+    fn what_the_first_release_wrote_stays_readable() {
+        let written = include_bytes!("../tests/fixtures/session_v1.bin");
+        assert_eq!(
+            Stored::decode(written).unwrap(),
+            Stored::Session(alices().seen(at(1_030_000)))
+        );
+        let written = include_bytes!("../tests/fixtures/moved_v1.bin");
+        let to = Place::of(&alices(), key(2));
+        let kept = Some(alices().seen(at(1_030_000)));
+        assert_eq!(Stored::decode(written).unwrap(), Stored::Moved { to, kept });
+        assert_eq!(Stored::decode(&[1, 2, b'd']).unwrap(), Stored::Ended);
+    }
+
+    #[test]
+    fn a_sighting_in_front_of_a_record_counts() {
+        let mut value = session(&alices());
+        value[10..18].copy_from_slice(&1_030_000_u64.to_be_bytes());
+        assert_eq!(record(&value).unwrap().seen_at(), at(1_030_000));
+    }
+
+    #[test]
+    fn a_place_survives_its_bytes_and_nothing_else_does() {
+        let place = Place::of(&alices(), key(7));
+        let bytes = place.encode();
+        assert_eq!((bytes.len(), Place::decode(&bytes)), (PLACE, Some(place)));
+        assert_eq!(bytes[8..23], *handle(1).as_bytes());
+        assert_eq!(Place::decode(&bytes[1..]), None);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_an_error_and_never_a_panic() {
+        let whole = session(&alices());
+        for length in 0..whole.len() {
+            assert!(Stored::decode(&whole[..length]).is_err(), "{length}");
+        }
+        let mut moved = vec![1, 3];
+        moved.extend(Place::of(&alices(), key(2)).encode());
+        for length in 0..moved.len() {
+            assert!(Stored::decode(&moved[..length]).is_err(), "{length}");
+        }
+        for (foreign, kind) in [
+            (&b"text"[..], ErrorKind::Corrupt),
+            (&[2, 1], ErrorKind::UnsupportedFormat),
+        ] {
+            assert_eq!(Stored::decode(foreign).unwrap_err().kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_list_outlives_every_session_on_it() {
+        let fixed = session_core::Lifetime::fixed(Duration::from_secs(100)).unwrap();
+        let fixed = Sample::new(at(0)).owner("alice").lifetime(fixed).build();
+        assert_eq!(listed_until(&fixed), at(100_000));
+        assert!(listed_until(&alices()) > alices().expires_at());
+        let nobodys = Sample::new(at(0)).build();
+        assert_eq!(listed_until(&nobodys), Timestamp::MAX);
+    }
+
+    #[test]
+    fn keys_of_one_owner_share_a_hash_tag_and_name_nobody() {
+        let keys = Keys::new("app:".to_owned());
+        let OwnerKeys { list, revocations } = keys.owner(&Owner::new("alice").unwrap());
+        assert_eq!(list[..6], *b"app:o:");
+        assert_eq!(list[6..], revocations[6..]);
+        assert_eq!((list[6], list.last()), (b'{', Some(&b'}')));
+        assert!(!String::from_utf8_lossy(&list).contains("alice"));
+        assert_eq!(keys.session(key(1)).len(), 4 + 2 + 43);
+    }
+}
