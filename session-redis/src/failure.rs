@@ -81,7 +81,12 @@ pub(crate) fn failed(doing: &str, address: &str, error: RedisError) -> Error {
             "it cannot be reached or refuses to work; check that it runs there and takes connections",
         ),
     };
-    Error::new(kind, format!("{doing} at {address}: {remedy}")).with_source(error)
+    let failed = Error::new(kind, format!("{doing} at {address}: {remedy}"));
+    if text.contains("args beginning with") {
+        // The server quotes a command that it does not know, with what is stored.
+        return failed;
+    }
+    failed.with_source(error)
 }
 
 /// Whether a server turned away our name or password, or our right to a command.
@@ -148,4 +153,50 @@ pub(crate) fn overtaken(doing: &str) -> Error {
 /// A setting is not acceptable.
 pub(crate) fn invalid(attempted: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, attempted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(text: &'static str) -> RedisError {
+        RedisError::from((Reported::Extension, text))
+    }
+
+    #[test]
+    fn only_what_was_not_carried_out_may_go_again() {
+        let server = |kind| RedisError::from((Reported::Server(kind), "as the server says"));
+        for kind in [
+            ServerErrorKind::Moved,
+            ServerErrorKind::Ask,
+            ServerErrorKind::ReadOnly,
+            ServerErrorKind::BusyLoading,
+            ServerErrorKind::ClusterDown,
+        ] {
+            assert_eq!(verdict(&server(kind)), Verdict::Refused, "{kind:?}");
+        }
+        assert_eq!(verdict(&server(ServerErrorKind::NoScript)), Verdict::UnknownScript);
+        let broken = RedisError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert_eq!(verdict(&broken), Verdict::Unknown);
+        assert_eq!(verdict(&answered("OOM command not allowed")), Verdict::Final);
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_what_to_do() {
+        let error = failed("reading a session", "host:6379", answered("OOM command not allowed"));
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error
+                .to_string()
+                .starts_with("reading a session at host:6379: it is out of memory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_a_server_quotes_of_a_command_is_not_passed_on() {
+        let quoted = answered("ERR unknown command 'EVALSHA', with args beginning with: 'hash' 'secret'");
+        let error = failed("storing a session", "host:6379", quoted);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
 }

@@ -527,4 +527,20 @@ mod redis {
         assert_eq!(error.kind(), ErrorKind::Foreign);
         Ok(())
     }
+
+    /// A server that stood still carries out what it was sent when it goes on; by then a revocation may be forgotten.
+    #[tokio::test]
+    #[ignore = "needs redis-server"]
+    async fn what_arrives_too_late_is_not_stored() {
+        let create = concat!(
+            include_str!("../src/script/prelude.lua"),
+            "\n",
+            include_str!("../src/script/create.lua")
+        );
+        let put = |key: &str, not_after: &str| server().cli(&["EVAL", create, "1", key, "value", "60000", not_after]);
+        assert_eq!(put("late", "1000").trim(), "late");
+        assert_eq!(server().cli(&["EXISTS", "late"]).trim(), "0");
+        assert_eq!(put("in time", "9000000000000").trim(), "stored");
+        assert_eq!(put("whenever", "0").trim(), "stored");
+    }
 }
