@@ -190,6 +190,11 @@ impl RedisStoreBuilder {
             }
             _ => {}
         }
+        #[cfg(feature = "tls")]
+        if parsed.transport == Transport::Tls {
+            // An application may bring several; rustls panics unless one is chosen. If it has chosen one already, that one stays.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             invalid("opening a Redis store: it needs a tokio runtime; open it inside of one").with_source(error)
         })?;
@@ -200,6 +205,7 @@ impl RedisStoreBuilder {
             sentinel_username: self.sentinel_username,
             sentinel_password: self.sentinel_password,
             database,
+            #[cfg(feature = "tls")]
             root_certificate: self.root_certificate,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,

@@ -22,6 +22,7 @@ pub(crate) struct Access {
     pub(crate) sentinel_password: Option<String>,
     pub(crate) database: i64,
     /// PEM; `None` trusts what the system trusts.
+    #[cfg(feature = "tls")]
     pub(crate) root_certificate: Option<Vec<u8>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
