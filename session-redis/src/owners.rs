@@ -71,30 +71,35 @@ impl Engine {
         } else {
             limit.saturating_add(1).max(AT_ONCE)
         };
-        for part in entries.chunks(step) {
-            for (entry, shown) in part
-                .iter()
-                .zip(self.look_at(part, owner, now, server_now, DOING).await?)
-            {
-                match shown {
-                    Shown::Session(owned) => show(&mut sessions, owned),
-                    Shown::Dead => dead.push(entry.place),
-                    Shown::Nothing => {}
+        let mut parts = entries.chunks(step);
+        let mut is_read = false;
+        while !is_read && sessions.len() <= limit {
+            // One more than a page and the next place: that one may stand on the next part as well, under another key.
+            while sessions.len() <= limit + 1 {
+                let Some(part) = parts.next() else {
+                    is_read = true;
+                    break;
+                };
+                for (entry, shown) in part
+                    .iter()
+                    .zip(self.look_at(part, owner, now, server_now, DOING).await?)
+                {
+                    match shown {
+                        Shown::Session(owned) => show(&mut sessions, owned),
+                        Shown::Dead => dead.push(entry.place),
+                        Shown::Nothing => {}
+                    }
                 }
             }
-            // The last one may stand on the next part as well, under another key.
-            if sessions.len() > limit + 1 {
-                break;
+            if !at_once {
+                // What was there before and is there now was there in between, all of it at one moment.
+                let keys: Vec<StoreKey> = sessions.iter().map(|owned| owned.key).collect();
+                let mut there = self.still_there(&keys, DOING).await?.into_iter();
+                sessions.retain(|_| there.next().unwrap_or(false));
             }
         }
         if !dead.is_empty() {
             self.forget(owner.clone(), dead);
-        }
-        if !at_once {
-            // What was there before and is there now was there in between, all of it at one moment.
-            let keys: Vec<StoreKey> = sessions.iter().map(|owned| owned.key).collect();
-            let mut there = self.still_there(&keys, DOING).await?.into_iter();
-            sessions.retain(|_| there.next().unwrap_or(false));
         }
         let more = sessions.len() > limit;
         sessions.truncate(limit);

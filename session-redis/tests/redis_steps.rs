@@ -497,6 +497,51 @@ mod redis {
         panic!("the list still names {} sessions", members());
     }
 
+    /// A page is of one moment, also if it takes several reads: what ends in between is not shown, and does not end the walk.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server"]
+    async fn sessions_that_end_while_a_page_is_read_do_not_end_the_walk() -> Result<()> {
+        let scene = Scene::set().await?;
+        let now = sample::now();
+        let alice = sample::owner("alice");
+        for number in 0..300 {
+            let record = Sample::new(after(now, number)).handle(number).owner("alice").build();
+            let created = scene
+                .beside
+                .create(key(number), record, terms(&scene.beside), now)
+                .await?;
+            assert_eq!(created, Created::Stored);
+        }
+        // The server knows the script: the first request is for the list, the second one for its sessions.
+        assert_eq!(scene.listed().await?, 100);
+        scene.slow.health().await?;
+        scene.proxy.plan(Plan::HoldAt(3));
+        let slow = scene.slow.clone();
+        let first = Page { after: None, limit: 10 };
+        let listing = tokio::spawn(async move { slow.list(&sample::owner("alice"), first, now).await });
+        tokio::task::block_in_place(|| scene.proxy.wait_until_held(|| listing.is_finished()));
+        for number in 200..300 {
+            scene.beside.delete(key(number)).await?;
+        }
+        scene.proxy.plan(Plan::Pass);
+        let mut page = listing.await.expect("it does not panic")?;
+        let mut listed = 0;
+        loop {
+            for owned in &page.sessions {
+                assert!(scene.is_alive(owned.key).await?, "a session is shown that had ended");
+            }
+            listed += page.sessions.len();
+            let Some(cursor) = page.next else { break };
+            let next = Page {
+                after: Some(cursor),
+                limit: 10,
+            };
+            page = scene.slow.list(&alice, next, now).await?;
+        }
+        assert_eq!(listed, 200);
+        Ok(())
+    }
+
     #[tokio::test]
     #[ignore = "needs redis-server"]
     async fn what_is_not_ours_is_an_error_and_is_left_alone() -> Result<()> {
