@@ -11,9 +11,9 @@ use crate::layout::{self, OwnerKeys, Place, Stored};
 use crate::reply::{self, Reply};
 use crate::script;
 use crate::server::{Call, Class, decimal};
-use crate::session::{Engine, GRACE, PENDING, life};
+use crate::session::{Backend, GRACE, PENDING, life};
 
-/// What [`Engine::enlist`] did.
+/// What [`Backend::enlist`] did.
 pub(crate) enum Enlisted {
     Listed(Listed),
     /// Refused, and not listed.
@@ -111,7 +111,7 @@ const READINGS: usize = 4;
 /// Times that a login looks at a full list before others have changed it too often.
 const LOOKS: usize = 16;
 
-impl Engine {
+impl Backend {
     /// Puts a login on its owner's list. Without `terms` it is no login but a renewal, and always let in.
     pub(crate) async fn enlist(
         self: &Arc<Self>,

@@ -11,7 +11,7 @@ use crate::epoch::Clocks;
 use crate::failure::invalid;
 use crate::layout::Keys;
 use crate::server::{Access, Replicas, Servers};
-use crate::session::Engine;
+use crate::session::Backend;
 use crate::store::RedisStore;
 
 /// Settings of a [`RedisStore`].
@@ -213,13 +213,13 @@ impl RedisStoreBuilder {
             replicas: self.replicas,
             runtime,
         };
-        let engine = Engine {
+        let backend = Backend {
             servers: Servers::new(access, parsed.topology),
             keys: Keys::new(self.prefix),
             clocks: Clocks::default(),
         };
         Ok(RedisStore {
-            engine: Arc::new(engine),
+            backend: Arc::new(backend),
         })
     }
 }

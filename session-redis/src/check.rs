@@ -16,7 +16,7 @@ impl RedisStore {
     pub async fn health(&self) -> Result<()> {
         let ping = Call::Plain(redis::cmd("PING"));
         for (_, answer) in self
-            .engine
+            .backend
             .servers
             .ask_all(ping, "checking the health of the session store")
             .await
@@ -28,7 +28,7 @@ impl RedisStore {
 
     pub(crate) async fn check(&self) -> Result<()> {
         const DOING: &str = "opening the session store";
-        let servers = &self.engine.servers;
+        let servers = &self.backend.servers;
         servers.find(DOING).await.map_err(login_first)?;
         let info = Call::Plain(redis::cmd("INFO"));
         for (address, answer) in servers.ask_all(info, DOING).await {

@@ -10,9 +10,9 @@ use crate::admission::{Enlisted, Listed};
 use crate::layout::{Place, Stored};
 use crate::script;
 use crate::server::{Class, decimal};
-use crate::session::{Engine, LOGIN, Put, Reason, Retired, life};
+use crate::session::{Backend, LOGIN, Put, Reason, Retired, life};
 
-impl Engine {
+impl Backend {
     /// List, end whom the limit asks for, store.
     pub(crate) async fn create_owned(
         self: Arc<Self>,
@@ -88,9 +88,9 @@ impl Engine {
                 Enlisted::Taken => return Ok(Rotated::Collision),
             }
         }
-        let forget = |engine: &Arc<Self>| {
+        let forget = |backend: &Arc<Self>| {
             if let Some(owner) = owner.clone() {
-                engine.forget(owner, vec![place]);
+                backend.forget(owner, vec![place]);
             }
         };
         if taken {
@@ -184,10 +184,10 @@ impl Engine {
             decimal(bound.unix_millis()),
             life(bound, now),
         ];
-        let engine = Arc::clone(self);
+        let backend = Arc::clone(self);
         self.later(async move {
-            let list = engine.keys.owner(&owner).list;
-            engine
+            let list = backend.keys.owner(&owner).list;
+            backend
                 .run(&script::SETTLE, list, args, Class::Relaxed, "keeping an owner's list")
                 .await
         });
@@ -199,10 +199,10 @@ impl Engine {
             self.forget(owner, vec![Place::of(before, old)]);
         }
         if let Some(successor) = successor {
-            let engine = Arc::clone(self);
+            let backend = Arc::clone(self);
             self.later(async move {
-                let key = engine.keys.session(old);
-                engine
+                let key = backend.keys.session(old);
+                backend
                     .run(
                         &script::SHRINK,
                         key,
@@ -217,14 +217,14 @@ impl Engine {
 
     /// A place was listed for a key that is taken: it goes, unless it is the place of the session that is there.
     pub(crate) fn forget_unless_stored(self: &Arc<Self>, owner: Owner, place: Place) {
-        let engine = Arc::clone(self);
+        let backend = Arc::clone(self);
         self.later(async move {
-            let there = match engine.read(place.key, "keeping an owner's list").await? {
+            let there = match backend.read(place.key, "keeping an owner's list").await? {
                 Some(Stored::Session(there)) => there.owner() == Some(&owner) && Place::of(&there, place.key) == place,
                 _ => false,
             };
             if !there {
-                engine
+                backend
                     .unlist(&owner, &[place], Class::Relaxed, "keeping an owner's list")
                     .await?;
             }

@@ -15,7 +15,7 @@ use crate::layout::{self, Place, Stored};
 use crate::reply::Reply;
 use crate::script;
 use crate::server::{Call, Class, decimal};
-use crate::session::{Engine, Found, Reason};
+use crate::session::{Backend, Found, Reason};
 
 /// What a list is known to hold.
 enum Shown {
@@ -25,7 +25,7 @@ enum Shown {
     Nothing,
 }
 
-/// What [`Engine::end_all`] found at one place.
+/// What [`Backend::end_all`] found at one place.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
     place: Place,
@@ -49,7 +49,7 @@ const AT_ONCE: usize = 64;
 /// A session that is renewed again and again while it is revoked is followed this often.
 const MOST_MOVES: usize = 16;
 
-impl Engine {
+impl Backend {
     pub(crate) async fn list(self: &Arc<Self>, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage> {
         const DOING: &str = "listing the sessions of an owner";
         let limit = page.limit.max(1);

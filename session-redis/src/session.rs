@@ -1,4 +1,4 @@
-//! [`Engine`]: what is done to one session. Each method is one step on one key, and so atomic on any topology.
+//! [`Backend`]: what is done to one session. Each method is one step on one key, and so atomic on any topology.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) const PENDING: Duration = Duration::from_secs(60);
 /// Keys that are read by one command, or at once.
 const BATCH: usize = 128;
 
-pub(crate) struct Engine {
+pub(crate) struct Backend {
     pub(crate) servers: Servers,
     pub(crate) keys: Keys,
     pub(crate) clocks: Clocks,
@@ -51,7 +51,7 @@ impl Reason {
     }
 }
 
-/// What [`Engine::put`] did.
+/// What [`Backend::put`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
     Stored,
@@ -61,7 +61,7 @@ pub(crate) enum Put {
     Late,
 }
 
-/// What [`Engine::retire`] did.
+/// What [`Backend::retire`] did.
 #[derive(Clone, Debug)]
 pub(crate) enum Retired {
     /// The session is at its successor now; it was last seen then.
@@ -70,7 +70,7 @@ pub(crate) enum Retired {
     Gone,
 }
 
-/// What [`Engine::end`] found.
+/// What [`Backend::end`] found.
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// A session: its value, or only its header.
@@ -84,7 +84,7 @@ pub(crate) enum Found {
     },
 }
 
-impl Engine {
+impl Backend {
     /// Carries out an operation of several steps to its end, whether or not its caller still waits for it.
     pub(crate) async fn carry_out<T, F>(&self, doing: &'static str, operation: F) -> Result<T>
     where
@@ -408,9 +408,9 @@ impl Engine {
 
     /// Takes places out of an owner's list; nobody waits for it.
     pub(crate) fn forget(self: &Arc<Self>, owner: Owner, places: Vec<Place>) {
-        let engine = Arc::clone(self);
+        let backend = Arc::clone(self);
         self.later(async move {
-            engine
+            backend
                 .unlist(&owner, &places, Class::Relaxed, "keeping an owner's list")
                 .await
         });

@@ -10,12 +10,12 @@ use session_core::{
 
 use crate::builder::RedisStoreBuilder;
 use crate::epoch;
-use crate::session::Engine;
+use crate::session::Backend;
 
 /// Keeps sessions in Redis or Valkey, for any number of processes. Cloning is cheap; clones share connections.
 #[derive(Clone)]
 pub struct RedisStore {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) backend: Arc<Backend>,
 }
 
 impl RedisStore {
@@ -45,8 +45,8 @@ impl RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("servers", &self.engine.servers.shown())
-            .field("access", self.engine.servers.access())
+            .field("servers", &self.backend.servers.shown())
+            .field("access", self.backend.servers.access())
             .finish_non_exhaustive()
     }
 }
@@ -55,31 +55,31 @@ impl fmt::Debug for RedisStore {
 impl Store for RedisStore {
     async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
         let Some(owner) = record.owner().cloned() else {
-            return self.engine.create_anonymous(key, &record, now).await;
+            return self.backend.create_anonymous(key, &record, now).await;
         };
-        let login = Arc::clone(&self.engine).create_owned(key, record, owner, admission, now);
-        self.engine.carry_out("storing a login", login).await
+        let login = Arc::clone(&self.backend).create_owned(key, record, owner, admission, now);
+        self.backend.carry_out("storing a login", login).await
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        self.engine.load(key, now).await
+        self.backend.load(key, now).await
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
-        self.engine.replace(key, expected, &record, now).await
+        self.backend.replace(key, expected, &record, now).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated> {
-        let rotated = Arc::clone(&self.engine).rotate(rotation);
-        self.engine.carry_out("moving a session to a new id", rotated).await
+        let rotated = Arc::clone(&self.backend).rotate(rotation);
+        self.backend.carry_out("moving a session to a new id", rotated).await
     }
 
     async fn touch(&self, key: StoreKey, seen_at: Timestamp, expires_at: Timestamp) -> Result<Touched> {
-        self.engine.touch(key, seen_at, expires_at).await
+        self.backend.touch(key, seen_at, expires_at).await
     }
 
     async fn delete(&self, key: StoreKey) -> Result<Deleted> {
-        self.engine.delete(key).await
+        self.backend.delete(key).await
     }
 
     /// Has nothing to do: the servers remove what has expired.
@@ -99,12 +99,12 @@ impl OwnerIndex for RedisStore {
     }
 
     async fn list(&self, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage> {
-        self.engine.list(owner, page, now).await
+        self.backend.list(owner, page, now).await
     }
 
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
-        let revoked = Arc::clone(&self.engine).revoke(owner.clone(), which, now);
-        self.engine
+        let revoked = Arc::clone(&self.backend).revoke(owner.clone(), which, now);
+        self.backend
             .carry_out("revoking the sessions of an owner", revoked)
             .await
     }

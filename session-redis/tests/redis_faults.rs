@@ -587,6 +587,36 @@ mod redis {
         Ok(())
     }
 
+    /// The way to move a primary under Sentinel on purpose.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn a_primary_that_is_paused_before_it_hands_over_loses_nothing() -> Result<()> {
+        let guarded = Guarded::start(&[]);
+        let store = builder(&guarded.url()).open().await?;
+        put(&store, 1).await?;
+        let load = Load::start(&store);
+        load.wait_for(500).await;
+        let before = guarded.primary();
+        let start = Instant::now();
+        before.cli(&["CLIENT", "PAUSE", "20000", "WRITE"]);
+        guarded.sentinels[0].cli(&["SENTINEL", "FAILOVER", "main"]);
+        let _ = recovery(&store, 1).await;
+        let recovered = start.elapsed();
+        crate::support::until("the old one follows", || {
+            before.cli(&["INFO", "replication"]).contains("role:slave")
+        });
+        load.wait_for(load.seen.acknowledged.load(Ordering::Relaxed) + 500)
+            .await;
+        let seen = load.stop().await;
+        let lost = seen.lost(&store).await;
+        row(
+            "Sentinel: the primary is paused, then a failover is ordered, 32 clients write",
+            &format!("works {recovered:?} after; {}", seen.told(lost)),
+        );
+        assert_eq!(lost, 0);
+        Ok(())
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs redis-server"]
     async fn a_primary_that_dies_in_a_cluster_is_replaced() -> Result<()> {
