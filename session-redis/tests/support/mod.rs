@@ -3,6 +3,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod contract;
+pub(crate) mod load;
 pub(crate) mod proxy;
 pub(crate) mod sentinel;
 pub(crate) mod server;
