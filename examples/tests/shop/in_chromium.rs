@@ -1,7 +1,7 @@
 //! The shop in a real browser: what pages and scripts do there, and what the browser lets through.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
@@ -147,17 +147,24 @@ const SIDEWAYS: &str = "
         .map((element) => element.outerHTML.slice(0, 100));
 ";
 
-/// Another site with one page, served once, on another port of this machine; its address.
+/// Another site, of this one page, on another port of this machine; its address. A browser may open connections that it does not use.
 fn elsewhere(page: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        let _ = connection.read(&mut [0; 4096]).unwrap();
+        for connection in listener.incoming() {
+            let page = page.clone();
+            std::thread::spawn(move || serve(connection.unwrap(), &page));
+        }
+    });
+    address
+}
+
+fn serve(mut connection: TcpStream, page: &str) {
+    if matches!(connection.read(&mut [0; 4096]), Ok(1..)) {
         let length = page.len();
         let head =
             format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close");
-        write!(connection, "{head}\r\n\r\n{page}").unwrap();
-    });
-    address
+        let _ = write!(connection, "{head}\r\n\r\n{page}");
+    }
 }
