@@ -22,3 +22,5 @@ pub use session_core::application::*;
 
 #[cfg(feature = "fjall")]
 pub use session_fjall::FjallStore;
+#[cfg(feature = "redis")]
+pub use session_redis::{RedisStore, RedisStoreBuilder};

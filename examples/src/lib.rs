@@ -6,6 +6,7 @@
 //! ```text
 //! bin/axum, bin/actix, bin/rocket     routes and handlers, a few lines each
 //!   ├─ options   the command line; opens store, keys, engine and members
+//!   ├─ kept      where the sessions are: a folder, or Redis
 //!   ├─ metrics   figures for Prometheus, if they are asked for
 //!   ├─ server    what is printed; when to stop
 //!   ├─ shop      what a visitor does, on a `&Session`      catalogue, forms, note, failure
@@ -51,6 +52,7 @@ pub mod devices;
 pub mod facts;
 pub mod failure;
 pub mod forms;
+pub mod kept;
 pub mod live;
 pub mod members;
 pub mod metrics;

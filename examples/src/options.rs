@@ -3,16 +3,15 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use session_core::{Engine, OwnerLimit, SessionConfig, SigningKeys};
-use session_fjall::FjallStore;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::Accounts;
+use crate::kept::Kept;
 use crate::members::Members;
 use crate::metrics;
 
@@ -33,6 +32,11 @@ pub struct Options {
     #[arg(long, default_value = "session-data", value_name = "DIR")]
     pub data: PathBuf,
 
+    /// Keep the sessions on a Redis or Valkey server instead, where several shops share them: give them the same --data or a copy of its
+    /// session.key. redis://HOST, redis+sentinel://HOST?service=NAME or redis+cluster://HOST.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+
     /// Who is always a clerk, and makes others clerks. There are no passwords: whoever gives this name is it.
     #[arg(long, default_value = "admin", value_name = "NAME")]
     pub admin: String,
@@ -52,7 +56,7 @@ pub struct Opened {
     /// For the session layer.
     pub engine: Engine,
     /// To close when the last request is done.
-    pub store: FjallStore,
+    pub kept: Kept,
     /// For the handlers.
     pub accounts: Accounts,
 }
@@ -74,15 +78,18 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// What `SigningKeys::load_or_create` and `FjallStore::open` say, with the path: another process holds the folder, say. A list of
-    /// members that cannot be read.
+    /// What `SigningKeys::load_or_create` and the store say, with the path or the address: another process holds the folder, say. A list
+    /// of members that cannot be read.
     ///
     /// # Panics
     ///
     /// With `--metrics`, outside of a tokio runtime.
-    pub fn open(&self) -> anyhow::Result<Opened> {
+    pub async fn open(&self) -> anyhow::Result<Opened> {
         let keys = SigningKeys::load_or_create(self.data.join("session.key"))?;
-        let store = FjallStore::open(self.data.join("store"))?;
+        let kept = match &self.store {
+            Some(url) => Kept::on_server(url).await?,
+            None => Kept::in_folder(&self.data.join("store"))?,
+        };
         let config = SessionConfig::builder()
             .cookie_name(COOKIE)
             .owner_limit(OwnerLimit::end_oldest(MOST_DEVICES)?)
@@ -90,7 +97,7 @@ impl Options {
             .danger()
             .insecure_cookies()
             .build()?;
-        let mut builder = Engine::builder(Arc::new(store.clone()), keys).config(config);
+        let mut builder = Engine::builder(kept.store(), keys).config(config);
         if let Some(address) = self.metrics {
             metrics::serve(address)?;
             builder = builder.metrics();
@@ -105,10 +112,6 @@ impl Options {
             members,
             recent_login: self.recent_login,
         };
-        Ok(Opened {
-            engine,
-            store,
-            accounts,
-        })
+        Ok(Opened { engine, kept, accounts })
     }
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use session_core::Result;
-use session_fjall::FjallStore;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::kept::Kept;
 
 /// How long requests that are under way may take when the server stops.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -48,9 +49,9 @@ pub fn stopped() -> impl Future<Output = ()> + Send {
 ///
 /// # Errors
 ///
-/// What `FjallStore::close` says: the disk is full, say.
-pub async fn close(store: &FjallStore) -> Result<()> {
-    store.close().await?;
+/// What [`Kept::close`] says: the disk is full, say.
+pub async fn close(kept: &Kept) -> Result<()> {
+    kept.close().await?;
     println!("Keepsake is closed. Open it again, and everybody is still signed in.");
     Ok(())
 }

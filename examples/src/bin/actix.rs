@@ -31,11 +31,7 @@ use maud::Markup;
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     options.log();
-    let Opened {
-        engine,
-        store,
-        accounts,
-    } = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
     // One engine for all workers; each has an app of its own.
     let serving = HttpServer::new(move || app(engine.clone(), accounts.clone()))
         // By itself, actix stops at once on Ctrl-C.
@@ -47,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
         server::announce(address);
     }
     serving.run().await?;
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
 fn app(
@@ -307,16 +303,12 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["actix".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let Opened {
-            engine,
-            store,
-            accounts,
-        } = options.open().unwrap();
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
         let app = test::init_service(app(engine, accounts)).await;
         let first = test::call_service(&app, TestRequest::get().to_request()).await;
         let cookie = first.headers().get(header::SET_COOKIE).unwrap().clone();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         let returning = TestRequest::get().insert_header((header::COOKIE, cookie)); // the extractor answers: it cannot load
         let new = TestRequest::get(); // the middleware answers: it cannot commit
         for request in [returning, new] {

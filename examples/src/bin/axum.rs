@@ -33,11 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| server::cannot_listen(options.listen))?;
-    let Opened {
-        engine,
-        store,
-        accounts,
-    } = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
     let stopped = server::stopped();
     server::announce(listener.local_addr()?);
 
@@ -46,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
         served = serving => served?,
         () = grace_is_over() => server::out_of_time(),
     }
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
 /// axum waits for requests that are under way, but knows no limit.
@@ -308,15 +304,11 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["axum".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let Opened {
-            engine,
-            store,
-            accounts,
-        } = options.open().unwrap();
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
         let app = app(engine, accounts);
         let cookie = home(&app, None).await.headers()[header::SET_COOKIE].clone();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         is_explained(home(&app, Some(&cookie)).await).await; // what the extractor answers: it cannot load
         is_explained(home(&app, None).await).await; // what the layer answers: it cannot commit
     }

@@ -22,6 +22,19 @@ impl Shop {
         Self::open_on(binary, tempfile::tempdir().unwrap(), Vec::new())
     }
 
+    pub(crate) fn open_with(binary: &'static str, options: &[&str]) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
+        Self::open_on(binary, tempfile::tempdir().unwrap(), options)
+    }
+
+    /// Opens one more, on another machine that was given this one's key.
+    pub(crate) fn open_another(&self, binary: &'static str, options: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let key = "session.key";
+        std::fs::copy(self.data().join(key), data.path().join(key)).unwrap();
+        Self::open_on(binary, data, options.iter().map(ToString::to_string).collect())
+    }
+
     fn open_on(binary: &'static str, data: TempDir, options: Vec<String>) -> Self {
         let mut command = command(binary, "127.0.0.1:0", data.path());
         let mut process = command.args(&options).spawn().unwrap();

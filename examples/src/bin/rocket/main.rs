@@ -37,11 +37,7 @@ use forms::{Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     options.log();
-    let Opened {
-        engine,
-        store,
-        accounts,
-    } = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
     let announce = AdHoc::on_liftoff("announce", |rocket| {
         Box::pin(async {
             // Rocket itself listens for signals a moment later only.
@@ -59,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
         Err(error) if matches!(error.kind(), ErrorKind::Shutdown(..)) => server::out_of_time(),
         Err(error) => return Err(error).context(server::cannot_listen(options.listen)),
     }
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
 fn app(listen: SocketAddr, engine: Engine, accounts: Accounts) -> Rocket<Build> {
@@ -368,16 +364,12 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["rocket".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let Opened {
-            engine,
-            store,
-            accounts,
-        } = options.open().unwrap();
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
         let client = Client::untracked(app(options.listen, engine, accounts)).await.unwrap();
         let first = client.get("/").dispatch().await;
         let cookie = first.headers().get_one("Set-Cookie").unwrap().to_owned();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         let returning = client.get("/").header(Header::new("Cookie", cookie)); // the guard answers: it cannot load
         let new = client.get("/"); // the fairing answers: it cannot commit
         for request in [returning, new] {
