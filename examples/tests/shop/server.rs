@@ -22,12 +22,14 @@ impl Shop {
         Self::open_on(binary, tempfile::tempdir().unwrap(), Vec::new())
     }
 
+    #[allow(dead_code, reason = "for several shops behind one server")]
     pub(crate) fn open_with(binary: &'static str, options: &[&str]) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
         Self::open_on(binary, tempfile::tempdir().unwrap(), options)
     }
 
     /// Opens one more, on another machine that was given this one's key.
+    #[allow(dead_code, reason = "for several shops behind one server")]
     pub(crate) fn open_another(&self, binary: &'static str, options: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let key = "session.key";
