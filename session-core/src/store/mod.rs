@@ -2,6 +2,7 @@
 //! then hold the store to `store_contract!` (feature `conformance`). `docs/writing-a-store.md` walks through it.
 
 mod admission;
+mod cursor;
 mod inventory;
 mod memory;
 mod revocations;
@@ -15,6 +16,7 @@ use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 
 pub use admission::{Admission, OwnerLimit, Room};
+pub use cursor::Cursor;
 pub use inventory::{Inventory, InventoryCursor, InventoryPage};
 pub use memory::MemoryStore;
 pub use revocations::Revocations;
@@ -283,25 +285,6 @@ pub struct Page {
     pub after: Option<Cursor>,
     /// The most entries to return; at least 1.
     pub limit: usize,
-}
-
-/// A place in an owner's list: newest first, and by handle among those that began at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// When the last session of the page before began.
-    pub created_at: Timestamp,
-    /// Its handle.
-    pub handle: Handle,
-}
-
-impl Cursor {
-    /// The place of this record.
-    pub fn of(record: &Record) -> Self {
-        Self {
-            created_at: record.created_at(),
-            handle: record.handle(),
-        }
-    }
 }
 
 /// One page of an owner's sessions.
