@@ -17,3 +17,4 @@ mod session;
 mod site;
 mod update_all;
 mod values;
+mod without_index;
