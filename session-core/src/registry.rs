@@ -23,6 +23,9 @@ pub use everyone::{EveryonePage, OwnedSession, SessionStats};
 /// The sessions of all owners, to list and to end.
 ///
 /// What it ends is ended from the moment it answers: the next request with that token is turned away (P11).
+///
+/// What is asked about an owner needs a store with an owner index, what is asked about everybody one with an inventory. Without it the
+/// method fails with [`ErrorKind::Unsupported`].
 #[derive(Clone, Debug)]
 pub struct Sessions {
     engine: Engine,
@@ -66,7 +69,10 @@ const WALKS: usize = 32;
 
 impl Sessions {
     pub(crate) fn new(engine: Engine) -> Result<Self> {
-        engine.store().owner_index().ok_or_else(unsupported)?;
+        let store = engine.store();
+        if store.owner_index().is_none() && store.inventory().is_none() {
+            return Err(unsupported());
+        }
         Ok(Self { engine })
     }
 

@@ -92,13 +92,13 @@ impl Reader<'_> {
             }
             if sessions.len() == limit {
                 let next = sessions.last().map(|last| Cursor::of(&last.record));
-                return Ok(OwnedPage { sessions, next });
+                return Ok(OwnedPage::new(sessions, next));
             }
             let key =
                 layout::store_key(&key).ok_or_else(|| failure::corrupt(self.path, "an owner's list is malformed"))?;
-            sessions.push(Owned { key, record });
+            sessions.push(Owned::new(key, record));
         }
-        Ok(OwnedPage { sessions, next: None })
+        Ok(OwnedPage::new(sessions, None))
     }
 
     /// How many records are stored, expired ones included; walks over all of them.

@@ -106,11 +106,11 @@ impl Engine {
         }
     }
 
-    /// Lists and ends the sessions of owners.
+    /// Lists and ends the sessions of owners, and of everybody.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the store has no owner index.
+    /// [`ErrorKind::Unsupported`] if the store has neither an owner index nor an inventory.
     pub fn sessions(&self) -> Result<Sessions> {
         Sessions::new(self.clone())
     }

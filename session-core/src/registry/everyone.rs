@@ -146,6 +146,7 @@ impl Sessions {
             };
             // By its owner's list it is found also if it is renewed at this moment.
             if let Some(owner) = record.owner()
+                && self.engine.store().owner_index().is_some()
                 && self.end(owner, Revoke::One(handle)).await? > 0
             {
                 return Ok(true);

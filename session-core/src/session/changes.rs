@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::value::{Encoded, Update};
 use crate::csrf;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Owner;
 use crate::lifetime::Lifetime;
 use crate::record::{Limits, Persistence, StoredValue, Values};
@@ -87,6 +87,9 @@ pub(crate) enum Lookup<'a> {
 /// The most bytes that an entry takes besides its name and its value: two lengths and a version, as varints.
 pub(crate) const ENTRY_OVERHEAD: usize = 13;
 
+/// Updates of one value that may wait for a commit.
+const MOST_STEPS: usize = 1_000;
+
 /// The one value that belongs to the session's id rather than to the visitor: a new id comes without it. Somebody who knew the
 /// session before a login must not know what proves a request genuine after it.
 const BOUND_TO_ID: &str = csrf::NAME;
@@ -129,6 +132,19 @@ impl Changes {
     fn drop_entry(&mut self, name: &str) {
         if let Some(before) = self.entries.remove(name) {
             self.size -= before.size(name);
+        }
+    }
+
+    /// Refuses one more update of a value of which too many wait: each keeps its function, whose size nobody knows.
+    pub(crate) fn check_steps(&self, name: &str) -> Result<()> {
+        match self.entries.get(name) {
+            Some(Change::Update { steps, .. }) if steps.len() >= MOST_STEPS => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "updating session value {name:?}: {MOST_STEPS} updates of it wait to be committed; save in between"
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -103,6 +103,12 @@ impl State {
         self.base.live()?.record.values().get(name)
     }
 
+    /// Whether a value that is not stored yet could only be stored under an id that the browser cannot learn any more.
+    pub(crate) fn is_too_late_to_begin(&self) -> bool {
+        let new_id = |layer: &Changes| layer.ending == Ending::End || !matches!(layer.identity, Identity::Keep);
+        self.head == Head::Sent && (self.base.live().is_none() || self.layers().any(new_id))
+    }
+
     /// Whether this request has changes for a name that are not stored yet.
     pub(crate) fn is_changed(&self, name: &str) -> bool {
         self.layers().any(|layer| !matches!(layer.lookup(name), Lookup::Below))

@@ -1,6 +1,6 @@
 //! Stores that list or revoke wrongly.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use session_core::{
@@ -41,10 +41,8 @@ impl Defect for ForgetsLoginsUnderWay {
     }
 
     async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
-        let began = Epoch(u64::MAX);
-        self.sound
-            .create(key, record, Admission { began, ..admission }, now)
-            .await
+        let began = Admission::new(Epoch::new(u64::MAX)).with_limit(admission.limit);
+        self.sound.create(key, record, began, now).await
     }
 }
 
@@ -55,15 +53,19 @@ impl Defect for ForgetsRotationsUnderWay {
     }
 
     async fn rotate(&self, mut rotation: Rotation) -> Result<Rotated> {
-        rotation.admission.began = Epoch(u64::MAX);
+        rotation.admission.began = Epoch::new(u64::MAX);
         self.sound.rotate(rotation).await
     }
 }
 
 impl ForgetsEarlierRevocations {
+    fn spared(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.spared.lock().expect("nothing under this lock panics")
+    }
+
     fn admit(&self, record: &Record, admission: &mut Admission) {
-        if *self.spared.lock().unwrap() == Some(record.handle()) {
-            admission.began = Epoch(u64::MAX);
+        if *self.spared() == Some(record.handle()) {
+            admission.began = Epoch::new(u64::MAX);
         }
     }
 }
@@ -85,7 +87,7 @@ impl Defect for ForgetsEarlierRevocations {
     }
 
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
-        *self.spared.lock().unwrap() = match which {
+        *self.spared() = match which {
             Revoke::Others(kept) => Some(kept),
             _ => None,
         };
@@ -164,7 +166,7 @@ impl Defect for RepeatsTheCursor {
         sessions.truncate(page.limit);
         let last = sessions.last().map(|last| session_core::Cursor::of(&last.record));
         let next = last.filter(|_| more);
-        Ok(OwnedPage { sessions, next })
+        Ok(OwnedPage::new(sessions, next))
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::conformance::store::Operation;
-use session_core::{ErrorKind, Handle, Owner, Result, SessionConfig, Store};
+use session_core::{Engine, ErrorKind, Handle, Outcome, Owner, Result, SessionConfig, SigningKeys, Store};
 
 use crate::site::{Site, VISITS};
+use crate::without_index::WithoutIndex;
 
 /// Alice twice, Bob once, two visitors; their cookies.
 async fn busy() -> (Site, Vec<Option<String>>) {
@@ -184,4 +185,29 @@ async fn revoking_everyone_ends_all_sessions_and_logins_under_way() {
     }
     assert_eq!(sessions.stats().await.unwrap().sessions, 0);
     assert!(site.event_kinds().contains(&"Cleared".to_owned()));
+}
+
+#[tokio::test]
+async fn everyone_is_counted_found_and_ended_also_in_a_store_that_knows_no_owners() {
+    let engine = Engine::new(WithoutIndex::default(), SigningKeys::generate().unwrap());
+    for name in ["alice", "bob"] {
+        let (inbound, access) = engine.begin();
+        access.session([]).await.unwrap().login(name).unwrap();
+        drop(inbound.finish(Outcome::Success).await.unwrap());
+    }
+    let sessions = engine.sessions().unwrap();
+    assert_eq!(sessions.stats().await.unwrap().owners, 2);
+    let one = sessions.everyone(None, 1).await.unwrap().sessions.remove(0).info.handle;
+    assert!(sessions.find(one).await.unwrap().is_some());
+    assert!(sessions.revoke_handle(one).await.unwrap());
+    let alice = Owner::new("alice").unwrap();
+    assert_eq!(
+        sessions.revoke_all(&alice).await.unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+    assert_eq!(
+        sessions.list(&alice, None, 9).await.unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+    assert_eq!(sessions.revoke_everyone().await.unwrap(), 1);
 }

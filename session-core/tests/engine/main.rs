@@ -19,3 +19,4 @@ mod session;
 mod site;
 mod update_all;
 mod values;
+mod without_index;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use session_core::conformance::sample::Sample;
 use session_core::conformance::store::Operation;
 use session_core::{
-    CleanerPolicy, Clock, Created, Deleted, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, Session, SessionConfig,
-    SigningKey, SigningKeys, Store,
+    CleanerPolicy, Clock, Created, Deleted, Engine, ErrorKind, FlashLevel, Lifetime, MemoryStore, Outcome, Session,
+    SessionConfig, SigningKey, SigningKeys, Store,
 };
 
 use crate::site::{Site, VISITS, set_cookie};
@@ -247,6 +247,23 @@ async fn removing_and_clearing_count_also_after_an_update_that_left_nothing() {
         drop(inbound.finish(Outcome::Success).await.unwrap());
         assert_eq!(site.visits(cookie.as_deref()).await, None);
     }
+}
+
+/// Why an emptied session stays stored: deleting it would lose what a request beside it stores (P5).
+#[tokio::test]
+async fn a_request_that_empties_a_session_costs_another_one_nothing() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.flash(FlashLevel::Info, "hello").unwrap())
+        .await;
+    let (slow, session) = site.request(cookie.as_deref()).await;
+    let shown = site.handle(cookie.as_deref(), async |session| {
+        assert_eq!(session.take_flashes().unwrap().len(), 1);
+    });
+    assert_eq!(shown.await, cookie, "the browser keeps its token");
+    session.insert(VISITS, 1).unwrap();
+    drop(slow.finish(Outcome::Success).await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, Some(1));
 }
 
 /// Nobody gets there by counting: it takes a damaged store, or one that was written to from outside.

@@ -121,6 +121,7 @@ impl Writer<'_> {
             record,
             admission,
             now,
+            ..
         } = rotation;
         let Some(stored) = self.reader().live(old, now)? else {
             return Done::nothing(Rotated::Gone);
