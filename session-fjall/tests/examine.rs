@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use damage::Damage;
-use session_core::{ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
+use session_core::{Admission, Created, ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
 use session_fjall::{Examination, Finding, FjallStore, Index, Repair};
 use support::{HOUR, START, at, key, sample};
 
@@ -146,6 +146,60 @@ async fn a_damaged_record_holds_up_neither_the_inventory_nor_the_end_of_all() {
     assert_eq!(store.verify().unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(store.clear().await.unwrap(), 30);
     assert_eq!(store.verify().unwrap(), 0);
+}
+
+/// Two records under one place of their owner's list: the list leads to the later one alone.
+async fn doubled(path: &Path) -> FjallStore {
+    damage::filled(path, 30).await;
+    let store = FjallStore::open(path).unwrap();
+    let record = sample(7).owner("user 7").record();
+    let created = store.create(key(100), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    store
+}
+
+#[tokio::test]
+async fn two_records_of_one_session_are_a_fault_that_no_repair_hides() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = doubled(folder.path()).await;
+    let handle = sample(7).handle();
+    for repair in [
+        Repair::Nothing,
+        Repair::Indexes,
+        Repair::IndexesAndDamaged,
+        Repair::Nothing,
+    ] {
+        let found = store.examine(repair, |_| {}).unwrap();
+        assert_eq!(
+            (found.doubled, found.missing, found.leftover, found.mended),
+            (1, 0, 0, 0),
+            "{found:?}"
+        );
+        assert!(!found.is_sound());
+        let (key, other) = (key(7), key(100));
+        assert_eq!(found.findings, [Finding::Doubled { key, other, handle }]);
+        assert!(
+            found.findings[0].to_string().contains(&handle.to_string()),
+            "{}",
+            found.findings[0]
+        );
+    }
+    assert_eq!(store.verify().unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn both_records_of_one_session_end_with_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = doubled(folder.path()).await;
+    assert_eq!(store.clear().await.unwrap(), 31);
+    drop(store);
+    let store = FjallStore::open(folder.path()).unwrap();
+    assert_eq!(store.verify().unwrap(), 0);
+    let record = sample(7).owner("user 7").record();
+    let created = store.create(key(7), record, store.epoch().into(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    drop(store);
+    assert_eq!(FjallStore::open(folder.path()).unwrap().verify().unwrap(), 1);
 }
 
 #[tokio::test]

@@ -68,7 +68,16 @@ impl Writer<'_> {
         }
         if let Some(place) = layout::owner_key(&record) {
             let leads_to = self.tables.owners.get(place).map_err(failed)?;
-            if leads_to.is_none_or(|leads_to| *leads_to != *key.as_bytes()) {
+            // A place that is another record's is not taken: who of the two is in use, nobody knows.
+            let listed = match leads_to {
+                Some(leads_to) if *leads_to != *key.as_bytes() => {
+                    let other = self.tables.records.get(&leads_to).map_err(failed)?;
+                    other.is_some_and(|other| layout::belongs_at(&other, &place))
+                }
+                Some(_) => true,
+                None => false,
+            };
+            if !listed {
                 batch.insert(&self.tables.owners, place, key.as_bytes());
             }
         }
