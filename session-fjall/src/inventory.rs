@@ -140,21 +140,40 @@ impl FjallStore {
     /// # Errors
     ///
     /// As [`Store::load`](session_core::Store::load); damaged records are passed over.
-    pub fn find(&self, handle: Handle, mut progress: impl FnMut(Progress)) -> Result<Option<(StoreKey, Record)>> {
+    pub fn find(&self, handle: Handle, progress: impl FnMut(Progress)) -> Result<Option<(StoreKey, Record)>> {
+        Ok(self.search(handle, 1, progress)?.pop())
+    }
+
+    /// All records of that handle: one, unless the store is at fault.
+    #[cfg(feature = "cli")]
+    pub(crate) fn find_all(&self, handle: Handle, progress: impl FnMut(Progress)) -> Result<Vec<(StoreKey, Record)>> {
+        self.search(handle, usize::MAX, progress)
+    }
+
+    fn search(
+        &self,
+        handle: Handle,
+        most: usize,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Vec<(StoreKey, Record)>> {
         self.walk(|reader| {
             let snapshot = reader.tables.database.snapshot();
             let mut meter = Meter::new(&mut progress);
+            let mut records = Vec::new();
             meter.start("records", reader.tables.records.approximate_len());
             for found in Walk::new(&reader, &snapshot, None) {
                 let Found { key, record, .. } = found?;
                 if let Stock::Readable(record) = record
                     && record.handle() == handle
                 {
-                    return Ok(Some((key, record)));
+                    records.push((key, record));
+                    if records.len() == most {
+                        break;
+                    }
                 }
                 meter.tick();
             }
-            Ok(None)
+            Ok(records)
         })
     }
 }
