@@ -78,6 +78,7 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self) -> Result<Option<Found>> {
+        self.reader.go_on()?;
         let failed = |error| failure::reading(self.reader.path, error);
         let record = key_of(self.records.peek());
         let seen = key_of(self.seen.peek());

@@ -9,6 +9,7 @@ use session_core::{Cursor, Owned, OwnedPage, Owner, Page, Record, Result, StoreK
 use crate::database::Tables;
 use crate::failure;
 use crate::layout::{self, Sighting};
+use crate::permit::Permit;
 
 /// A session as it is stored.
 #[derive(Debug)]
@@ -24,9 +25,16 @@ pub(crate) struct Stored {
 pub(crate) struct Reader<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) path: &'a Path,
+    /// Of a walk.
+    pub(crate) permit: Option<&'a Permit>,
 }
 
 impl Reader<'_> {
+    /// Fails if the walk is to end.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        self.permit.map_or(Ok(()), |permit| permit.check(self.path))
+    }
+
     /// The session under a key, expired or not.
     pub(crate) fn stored(&self, key: StoreKey) -> Result<Option<Stored>> {
         let Some(bytes) = self.get(&self.tables.records, key)? else {
@@ -105,6 +113,7 @@ impl Reader<'_> {
     pub(crate) fn count(&self) -> Result<u64> {
         let mut count = 0;
         for entry in self.tables.records.iter() {
+            self.go_on()?;
             entry.key().map_err(|error| failure::reading(self.path, error))?;
             count += 1;
         }

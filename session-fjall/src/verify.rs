@@ -314,6 +314,7 @@ impl Examiner<'_> {
         }
         meter.start("deadlines, searching", keyspace.approximate_len());
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             let place = entry.key().map_err(|error| failure::reading(self.reader.path, error))?;
             let leads_to = layout::split_deadline_key(&place);
             let good = match leads_to {
@@ -354,6 +355,7 @@ impl Examiner<'_> {
         }
         meter.start("owners, searching", keyspace.approximate_len());
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             let (place, value) = entry.into_inner().map_err(failed)?;
             let key = layout::store_key(&value);
             let stored = self.snapshot.get(&self.reader.tables.records, &value).map_err(failed)?;
@@ -376,6 +378,7 @@ impl Examiner<'_> {
         meter.start(walking, keyspace.approximate_len());
         let mut count = 0;
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             entry.key().map_err(|error| failure::reading(self.reader.path, error))?;
             count += 1;
             meter.tick();

@@ -26,6 +26,7 @@ use crate::durability::Durability;
 use crate::failure::{self, Failure};
 use crate::folder::Folder;
 use crate::layout::DEADLINE_KEY;
+use crate::permit::Permit;
 
 pub(crate) use mend::Mend;
 pub(crate) use request::{Reply, Request};
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
 
 /// Whether the database can be read. The committer alone changes it.
 pub(crate) enum State {
-    Open(Tables),
+    Open(Tables, Permit),
     /// Being reopened after a failure.
     Down,
     Closed,
@@ -63,6 +64,16 @@ const GROUP: usize = 512;
 /// The most that power loss may take of what is not durable.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a walk may take to let go. It looks before each entry, but may be kept by whom it writes or reports to.
+const LET_GO: Duration = if cfg!(test) {
+    Duration::from_millis(200)
+} else {
+    Duration::from_secs(10)
+};
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(1);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -74,6 +85,8 @@ pub(crate) struct Committer {
     durability: Durability,
     /// `None` while the database is down.
     tables: Option<Tables>,
+    /// Of those who walk over these tables, or over those that went down last.
+    permit: Permit,
     low_water: [u8; DEADLINE_KEY],
     clearings: Vec<Clearing>,
     /// When the oldest write that is not synced was committed.
@@ -111,7 +124,7 @@ impl Committer {
         shared: Arc<Shared>,
         requests: Receiver<Request>,
         folder: Folder,
-        tables: Tables,
+        (tables, permit): (Tables, Permit),
         cache: u64,
         durability: Durability,
     ) -> Self {
@@ -122,6 +135,7 @@ impl Committer {
             cache,
             durability,
             tables: Some(tables),
+            permit,
             low_water: [0; DEADLINE_KEY],
             clearings: Vec::new(),
             // What was found in the folder may stem from a process that was killed before it synced.
@@ -382,15 +396,18 @@ impl Committer {
         self.tables = None;
         self.unsynced_since = None;
         self.shared.set(State::Down);
+        self.permit.withdraw();
     }
 
     /// Answers "unavailable" until it is time to open the database again.
     fn step_down(&mut self) -> Next {
-        let at = Instant::now() + self.pause;
+        let mut at = Instant::now() + self.pause;
+        let latest = at + LET_GO;
         loop {
             match self.requests.recv_deadline(at) {
                 Ok(Request::Close { reply }) => return Next::Close(Some(reply)),
                 Ok(request) => request.refuse(failure::down(self.path())),
+                Err(RecvTimeoutError::Timeout) if at < latest && self.permit.is_out() => at += LOOK,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return Next::Close(None),
             }
@@ -401,7 +418,8 @@ impl Committer {
             Ok(tables) => {
                 tracing::info!(path = %self.path().display(), "the session store is open again");
                 self.low_water = [0; DEADLINE_KEY];
-                self.shared.set(State::Open(tables.clone()));
+                self.permit = Permit::default();
+                self.shared.set(State::Open(tables.clone(), self.permit.clone()));
                 self.tables = Some(tables);
                 // What was committed before the failure may not be on disk yet.
                 self.unsynced_since = Some(Instant::now());
@@ -435,14 +453,16 @@ impl Committer {
         if let Err(error) = &closed {
             log_close(error);
         }
+        // In this order: no reader, no database, no lock; then the answer, so that whoever hears it can open the folder.
+        self.shared.set(State::Closed);
+        let let_go = self.end_walks();
+        let closed = closed.and(let_go);
         let Self {
             shared,
             folder,
             requests,
             ..
         } = self;
-        // In this order: no reader, no database, no lock; then the answer, so that whoever hears it can open the folder.
-        shared.set(State::Closed);
         drop(folder);
         if let Some(reply) = reply {
             reply.send(closed);
@@ -450,6 +470,24 @@ impl Committer {
         for request in requests.try_iter() {
             request.refuse(failure::closed(&shared.path));
         }
+    }
+
+    /// Ends who walks over the store, and waits until they have let go. They may be waiting for an answer themselves.
+    fn end_walks(&mut self) -> Result<()> {
+        self.permit.withdraw();
+        let latest = Instant::now() + LET_GO;
+        while self.permit.is_out() {
+            if Instant::now() >= latest {
+                return Err(failure::still_walked(self.path()));
+            }
+            match self.requests.recv_timeout(LOOK) {
+                Ok(request) => request.refuse(failure::closed(self.path())),
+                Err(RecvTimeoutError::Timeout) => {}
+                // Who walks has a handle, so this is the moment between the end of a walk and the end of its handle.
+                Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+            }
+        }
+        Ok(())
     }
 
     fn path(&self) -> &Path {

@@ -74,6 +74,47 @@ async fn a_store_that_is_down_can_be_closed_and_opened() {
     FjallStore::open(folder.path()).unwrap();
 }
 
+#[tokio::test]
+async fn a_walk_does_not_keep_a_failed_store_from_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    let (began, walking) = flume::bounded(1);
+    let walker = store.clone();
+    let walk = std::thread::spawn(move || {
+        walker.stats(at(START), |_| {
+            let _ = began.try_send(());
+            while walker.read(|_| Ok(())).is_ok() {
+                std::thread::yield_now();
+            }
+        })
+    });
+    walking.recv_async().await.unwrap();
+    let _: Error = store.ask(|reply| Request::Break { reply }).await.unwrap_err();
+    until_up(async || store.load(key(1), at(START)).await).await;
+    let error = walk.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("reopened"), "{error}");
+}
+
+#[test]
+fn closing_out_of_a_walk_is_an_error_and_no_deadlock() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let mut closed = None;
+    let walked = store.stats(at(START), |_| {
+        closed.get_or_insert_with(|| store.ask_blocking(|reply| Request::Close { reply }));
+    });
+    let error = closed.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("walk"), "{error}");
+    drop(walked);
+    drop(store);
+    FjallStore::open(folder.path().join("sessions")).unwrap();
+}
+
 #[test]
 fn absent_is_durable_too_after_the_store_was_reopened() {
     use super::*;
@@ -81,14 +122,15 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let path = home.path().join("sessions");
     let mut folder = Folder::claim(&path).unwrap();
     let tables = Tables::open(&mut folder, 1 << 20).unwrap();
-    let state = RwLock::new(State::Open(tables.clone()));
+    let permit = Permit::default();
+    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
     let shared = Arc::new(Shared {
         path,
         state,
         revocations: Revocations::new(),
     });
     let (send, waiting) = flume::bounded(16);
-    let mut committer = Committer::new(shared, waiting, folder, tables, 1 << 20, Durability::Process);
+    let mut committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, Durability::Process);
 
     let (reply, _created) = Reply::channel();
     let record = sample(1).owner("alice").record();

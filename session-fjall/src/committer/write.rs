@@ -281,6 +281,7 @@ impl Writer<'_> {
         Reader {
             tables: self.tables,
             path: self.path,
+            permit: None,
         }
     }
 
