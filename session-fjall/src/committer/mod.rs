@@ -12,6 +12,7 @@ mod sweep;
 mod tests;
 mod write;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub(crate) use request::{Reply, Request};
 pub(crate) use restore::Restored;
 use sweep::Clearing;
 pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
-use write::{Done, Effect, Writer};
+use write::{Outcome, Writer};
 
 /// What the committer shares with readers.
 pub(crate) struct Shared {
@@ -90,7 +91,7 @@ pub(crate) struct Committer {
     low_water: [u8; DEADLINE_KEY],
     clearings: Vec<Clearing>,
     /// When the oldest write that is not synced was committed.
-    unsynced_since: Option<Instant>,
+    unsynced_since: Cell<Option<Instant>>,
     /// How long to wait before the database is opened again; grows until a sync succeeds.
     pause: Duration,
     group: Group,
@@ -139,7 +140,7 @@ impl Committer {
             low_water: [0; DEADLINE_KEY],
             clearings: Vec::new(),
             // What was found in the folder may stem from a process that was killed before it synced.
-            unsynced_since: Some(Instant::now()),
+            unsynced_since: Cell::new(Some(Instant::now())),
             pause: FIRST_PAUSE,
             group: Group::default(),
         }
@@ -166,7 +167,7 @@ impl Committer {
         if self.tables.is_none() {
             return self.step_down();
         }
-        let first = match self.unsynced_since {
+        let first = match self.unsynced_since.get() {
             None => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(since) => self.requests.recv_deadline(since + SYNC_AFTER),
         };
@@ -192,7 +193,10 @@ impl Committer {
             }
             self.carry_out(request);
         }
-        let overdue = self.unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        let overdue = self
+            .unsynced_since
+            .get()
+            .is_some_and(|since| since.elapsed() >= SYNC_AFTER);
         if self.group.sync || overdue {
             self.sync();
         } else {
@@ -217,6 +221,7 @@ impl Committer {
             revocations: &shared.revocations,
             low_water: &mut self.low_water,
             clearings: &mut self.clearings,
+            unsynced_since: &self.unsynced_since,
         };
         let failed = match request {
             Request::Create {
@@ -229,10 +234,7 @@ impl Committer {
                 let done = writer.create(key, &record, admission, now);
                 // What was ended to make room stays ended.
                 let class = match &done {
-                    Ok(Done {
-                        answer: Created::Displaced(_),
-                        ..
-                    }) => Class::Durable,
+                    Ok(Created::Displaced(_)) => Class::Durable,
                     _ => Class::Relaxed,
                 };
                 self.answer(reply, class, done)
@@ -303,7 +305,7 @@ impl Committer {
             }
             #[cfg(test)]
             Request::Break { reply } => {
-                let done: std::result::Result<Done<()>, _> = Err(Failure::Database(fjall::Error::Poisoned));
+                let done: Outcome<()> = Err(Failure::Database(fjall::Error::Poisoned));
                 self.answer(reply, Class::Durable, done)
             }
             #[cfg(test)]
@@ -319,21 +321,13 @@ impl Committer {
     }
 
     /// Answers now, or after the sync; hands back what broke the database.
-    fn answer<T: Send + 'static>(
-        &mut self,
-        reply: Reply<T>,
-        class: Class,
-        done: std::result::Result<Done<T>, Failure>,
-    ) -> Option<fjall::Error> {
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, class: Class, done: Outcome<T>) -> Option<fjall::Error> {
         match done {
-            Ok(Done { answer, effect }) => {
+            Ok(answer) => {
                 let durable = class == Class::Durable || self.durability == Durability::PowerLoss;
-                if effect == Effect::Committed {
-                    self.unsynced_since.get_or_insert_with(Instant::now);
-                }
                 if durable {
                     // Even if nothing was done: "absent" rests on what was done before, and that may not be durable yet.
-                    self.group.sync |= self.unsynced_since.is_some();
+                    self.group.sync |= self.unsynced_since.get().is_some();
                     self.group
                         .waiting
                         .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));
@@ -361,7 +355,7 @@ impl Committer {
         };
         match synced {
             Ok(()) => {
-                self.unsynced_since = None;
+                self.unsynced_since.set(None);
                 self.pause = FIRST_PAUSE;
                 self.settle(Ok(()));
             }
@@ -394,7 +388,7 @@ impl Committer {
     /// Lets go of the database: dropping it is what cures it.
     fn take_down(&mut self) {
         self.tables = None;
-        self.unsynced_since = None;
+        self.unsynced_since.set(None);
         self.shared.set(State::Down);
         self.permit.withdraw();
     }
@@ -422,7 +416,7 @@ impl Committer {
                 self.shared.set(State::Open(tables.clone(), self.permit.clone()));
                 self.tables = Some(tables);
                 // What was committed before the failure may not be on disk yet.
-                self.unsynced_since = Some(Instant::now());
+                self.unsynced_since.set(Some(Instant::now()));
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use session_core::{Rotated, StoreKey, Timestamp};
 
-use super::write::{Done, Effect, Removal, Writer, is_damage};
-use crate::failure::{self, Failure};
+use super::write::{Outcome, Removal, Writer, is_damage};
+use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
 
@@ -50,10 +50,13 @@ pub(crate) struct Clearing {
 
 impl Writer<'_> {
     /// Removes up to `limit` sessions that are expired at `now`; puts what was extended meanwhile back at its true deadline.
-    pub(crate) fn reap(&mut self, now: Timestamp, limit: usize) -> Result<Done<Reaped>, Failure> {
+    pub(crate) fn reap(&mut self, now: Timestamp, limit: usize) -> Outcome<Reaped> {
         let end = layout::last_due(now);
         if *self.low_water > end {
-            return Ok(done(0, Rest::Nothing, Effect::Nothing));
+            return Ok(Reaped {
+                removed: 0,
+                rest: Rest::Nothing,
+            });
         }
         let mut batch = self.tables.batch();
         let (mut removed, mut seen) = (0, 0);
@@ -78,14 +81,12 @@ impl Writer<'_> {
         } else {
             Rest::Nothing
         };
-        let effect = if batch.is_empty() {
-            Effect::Nothing
-        } else {
-            self.commit(batch, ())?.effect
-        };
+        if !batch.is_empty() {
+            self.commit(batch, ())?;
+        }
         // Everything below was committed away; what was put back lies above the present.
         *self.low_water = left_at.unwrap_or_else(|| layout::first_not_due(now));
-        Ok(done(removed, rest, effect))
+        Ok(Reaped { removed, rest })
     }
 
     /// Decides about a session whose place in the queue is due; answers how many records it removed. Whatever becomes of the session,
@@ -96,7 +97,7 @@ impl Writer<'_> {
         key: StoreKey,
         queued: Timestamp,
         now: Timestamp,
-    ) -> Result<usize, Failure> {
+    ) -> Outcome<usize> {
         let stored = self.reader().stored(key);
         if let Ok(Some(Stored { record, queued: at })) = &stored
             && at.is_none_or(|at| at == queued)
@@ -132,7 +133,7 @@ impl Writer<'_> {
     }
 
     /// Removes up to a chunk of sessions from `from` on, whatever they hold.
-    pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Result<Done<Cleared>, Failure> {
+    pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Outcome<Cleared> {
         let from = from.map_or([0; StoreKey::LEN], |from| *from.as_bytes());
         let mut batch = self.tables.batch();
         let mut next = None;
@@ -149,22 +150,18 @@ impl Writer<'_> {
                 removed += 1;
             }
         }
-        let mut effect = Effect::Nothing;
         if !batch.is_empty() {
-            effect = self.commit(batch, ())?.effect;
+            self.commit(batch, ())?;
         }
-        if next.is_none() && self.remove_leftovers()? == Effect::Committed {
-            effect = Effect::Committed;
+        if next.is_none() {
+            self.remove_leftovers()?;
         }
         self.clearings
             .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
         if let Some(done) = next {
             self.clearings.push(Clearing { done, caller });
         }
-        Ok(Done {
-            answer: Cleared { removed, next },
-            effect,
-        })
+        Ok(Cleared { removed, next })
     }
 
     /// Whether a renewal would take a session from where a clearing is still to come to where it has been.
@@ -175,16 +172,15 @@ impl Writer<'_> {
     }
 
     /// Ends a session that is being renewed: the clearing reaches it now.
-    pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Result<Done<Rotated>, Failure> {
+    pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Outcome<Rotated> {
         let mut batch = self.tables.batch();
         self.take(&mut batch, key, Some(&stored.record), stored.queued);
         self.commit(batch, Rotated::Gone)
     }
 
     /// Removes index entries that lead nowhere, which damaged records may have left.
-    fn remove_leftovers(&self) -> Result<Effect, Failure> {
+    fn remove_leftovers(&self) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
-        let mut effect = Effect::Nothing;
         let mut batch = self.tables.batch();
         for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
             for entry in keyspace.iter() {
@@ -204,22 +200,13 @@ impl Writer<'_> {
                     batch.remove(keyspace, bytes);
                 }
                 if batch.len() == CHUNK {
-                    effect = self
-                        .commit(std::mem::replace(&mut batch, self.tables.batch()), ())?
-                        .effect;
+                    self.commit(std::mem::replace(&mut batch, self.tables.batch()), ())?;
                 }
             }
         }
         if !batch.is_empty() {
-            effect = self.commit(batch, ())?.effect;
+            self.commit(batch, ())?;
         }
-        Ok(effect)
-    }
-}
-
-fn done(removed: usize, rest: Rest, effect: Effect) -> Done<Reaped> {
-    Done {
-        answer: Reaped { removed, rest },
-        effect,
+        Ok(())
     }
 }

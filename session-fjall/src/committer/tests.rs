@@ -157,9 +157,38 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let _ = committer.step();
     assert_eq!(again.recv().unwrap().unwrap(), Deleted::Absent);
     assert!(
-        committer.unsynced_since.is_none(),
+        committer.unsynced_since.get().is_none(),
         "the answer rests on a delete that nothing has synced"
     );
+}
+
+#[test]
+fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
+    use super::write::Writer;
+    use super::*;
+    let home = tempfile::tempdir().unwrap();
+    let mut folder = Folder::claim(home.path()).unwrap();
+    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
+    let unsynced_since = Cell::new(None);
+    let mut writer = Writer {
+        tables: &tables,
+        path: home.path(),
+        revocations: &Revocations::new(),
+        low_water: &mut [0; DEADLINE_KEY],
+        clearings: &mut Vec::new(),
+        unsynced_since: &unsynced_since,
+    };
+    let deleted = writer.delete(key(1));
+    assert!(matches!(deleted, Ok(Deleted::Absent)));
+    assert_eq!(unsynced_since.get(), None, "nothing was committed");
+    let began = Instant::now();
+    let created = writer.create(key(1), &sample(1).record(), Admission::default(), at(START));
+    // As if the request had failed after its commit: the answer is not looked at.
+    drop(created);
+    let first = unsynced_since.get().unwrap();
+    assert!(first >= began);
+    let _ = writer.delete(key(1));
+    assert_eq!(unsynced_since.get(), Some(first), "the oldest one counts");
 }
 
 #[tokio::test]
