@@ -152,6 +152,11 @@ fn unavailable(path: &Path, doing: &str, remedy: &str) -> Error {
     )
 }
 
+/// Whether the bytes are at fault rather than the access to them.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedFormat)
+}
+
 fn kind_of(error: &fjall::Error) -> ErrorKind {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => match error.kind() {

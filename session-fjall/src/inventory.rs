@@ -180,24 +180,23 @@ impl FjallStore {
 }
 
 impl Reader<'_> {
-    /// One page of everything that is stored, all as of one moment.
+    /// One page of everything that is stored, all as of one moment. Counted are entries, also those without a record, which only
+    /// outside interference can bring about: the work of a page has a bound.
     pub(crate) fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
         let limit = limit.max(1);
         let snapshot = self.tables.database.snapshot();
         let mut page = InventoryPage::default();
         let mut last = None;
-        for found in Walk::new(self, &snapshot, after) {
+        for (count, found) in Walk::new(self, &snapshot, after).enumerate() {
             let Found { key, record, .. } = found?;
-            if matches!(record, Stock::Missing) {
-                continue;
-            }
-            if page.records.len() + page.unreadable.len() == limit {
+            if count == limit {
                 page.next = last;
                 break;
             }
             match record {
                 Stock::Readable(record) => page.records.push((key, record)),
-                Stock::Damaged(_) | Stock::Missing => page.unreadable.push(key),
+                Stock::Damaged(_) => page.unreadable.push(key),
+                Stock::Missing => {}
             }
             last = Some(key);
         }

@@ -203,6 +203,65 @@ async fn both_records_of_one_session_end_with_everything() {
 }
 
 #[tokio::test]
+async fn a_damaged_record_holds_up_neither_its_owners_list_nor_the_end_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    for number in 0..5 {
+        let mut session = sample(number).owner("alice");
+        session.created_at = START - number;
+        session.seen_at = START - number;
+        let created = store
+            .create(key(number), session.record(), Admission::default(), at(START))
+            .await;
+        assert_eq!(created.unwrap(), Created::Stored);
+    }
+    store.close().await.unwrap();
+    damage::damage_record(folder.path(), 2);
+    damage::malform_sighting(folder.path(), 3);
+
+    let store = FjallStore::open(folder.path()).unwrap();
+    let alice = Owner::new("alice").unwrap();
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list(&alice, Page { after, limit: 1 }, at(START)).await.unwrap();
+        listed.extend(page.sessions.iter().map(|owned| owned.key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, [key(0), key(1), key(4)]);
+    // By itself it is an error, and no absence.
+    assert_eq!(
+        store.load(key(2), at(START)).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
+    let others = Revoke::Others(sample(0).handle());
+    assert_eq!(store.revoke(&alice, others, at(START)).await.unwrap(), 4);
+    assert_eq!(store.count().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_everything_looks_at_no_more_entries_than_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::at_once(folder.path(), Damage::Record, 0..250);
+    let store = FjallStore::open(folder.path()).unwrap();
+    let (mut found, mut pages, mut after) = (0, 0, None);
+    loop {
+        let page = store.page(after, 10).await.unwrap();
+        found += page.records.len();
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (50, 30));
+}
+
+#[tokio::test]
 async fn a_repair_beside_requests_takes_nothing_that_they_stored() {
     let folder = tempfile::tempdir().unwrap();
     damage::filled(folder.path(), 300).await;

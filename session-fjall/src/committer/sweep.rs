@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use session_core::{Rotated, StoreKey, Timestamp};
 
-use super::write::{Outcome, Removal, Writer, is_damage};
+use super::write::{Outcome, Removal, Writer};
 use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
@@ -115,7 +115,7 @@ impl Writer<'_> {
                 self.enqueue(batch, key, &stored.record);
                 Ok(0)
             }
-            Err(error) if is_damage(&error) => {
+            Err(error) if failure::is_damage(&error) => {
                 tracing::error!(?key, %error, "a session that cannot be read is left in place by the sweep");
                 let seen_at = self
                     .reader()

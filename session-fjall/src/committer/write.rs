@@ -214,7 +214,7 @@ impl Writer<'_> {
                 match self.reader().live(key, now) {
                     Ok(Some(stored)) => others.push((key, stored)),
                     Ok(None) => {}
-                    Err(error) if is_damage(&error) => {}
+                    Err(error) if failure::is_damage(&error) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -245,7 +245,7 @@ impl Writer<'_> {
                 self.take(batch, key, Some(&stored.record), stored.queued);
                 Ok(Removal::Readable(stored.record))
             }
-            Err(error) if is_damage(&error) => {
+            Err(error) if failure::is_damage(&error) => {
                 let sighting = self.reader().sighting(key).ok().flatten();
                 self.take(batch, key, None, sighting.map(|sighting| sighting.queued));
                 Ok(Removal::Damaged)
@@ -336,10 +336,4 @@ pub(super) enum Removal {
     Absent,
     Readable(Record),
     Damaged,
-}
-
-/// Whether the bytes are at fault rather than the access to them.
-pub(super) fn is_damage(error: &session_core::Error) -> bool {
-    use session_core::ErrorKind::{Corrupt, UnsupportedFormat};
-    matches!(error.kind(), Corrupt | UnsupportedFormat)
 }
