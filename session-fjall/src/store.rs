@@ -13,7 +13,7 @@ use session_core::{
 };
 
 use crate::builder::FjallStoreBuilder;
-use crate::committer::{self, Cleared, Reaped, Reply, Request, Rest, Shared, State};
+use crate::committer::{self, Cleared, Leftovers, Reaped, Reply, Request, Rest, Shared, State};
 use crate::failure;
 use crate::folder::{self, Contents, Folder};
 use crate::read::Reader;
@@ -121,9 +121,14 @@ impl FjallStore {
             total += removed;
             match next {
                 Some(next) => from = Some(next),
-                None => return Ok(total),
+                None => break,
             }
         }
+        let mut leftovers = Some(Leftovers::after(total));
+        while let Some(from) = leftovers {
+            leftovers = self.ask(|reply| Request::RemoveLeftovers { from, reply }).await?;
+        }
+        Ok(total)
     }
 
     /// Writes what is waiting, syncs, and lets go of the folder, for all handles; they answer "unavailable" from then on.

@@ -34,7 +34,7 @@ pub(crate) use request::{Reply, Request};
 #[cfg(feature = "cli")]
 pub(crate) use restore::Restored;
 use sweep::Clearing;
-pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
+pub(crate) use sweep::{CHUNK, Cleared, Leftovers, Reaped, Rest};
 use write::{Outcome, Writer};
 
 /// What the committer shares with readers.
@@ -294,6 +294,10 @@ impl Committer {
                 }
                 let done = writer.clear(from, caller);
                 self.answer(reply, Class::Durable, done)
+            }
+            Request::RemoveLeftovers { from, reply } => {
+                let done = writer.remove_leftovers(from);
+                self.answer(reply, Class::Relaxed, done)
             }
             Request::Mend { what, reply } => {
                 let done = writer.mend(what);

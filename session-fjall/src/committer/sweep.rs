@@ -1,6 +1,7 @@
 //! Sweeping and clearing, a chunk at a time, so that other writes get in between. Cost follows the queue of deadlines, from the
 //! low-water mark to the present, never the number of sessions (P15).
 
+use std::ops::Bound;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::write::{Outcome, Removal, Writer};
 use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
+use crate::verify::Index;
 
 /// Entries looked at in one chunk: about 4 ms of the committer's time.
 pub(crate) const CHUNK: usize = 128;
@@ -153,9 +155,6 @@ impl Writer<'_> {
         if !batch.is_empty() {
             self.commit(batch, ())?;
         }
-        if next.is_none() {
-            self.remove_leftovers()?;
-        }
         self.clearings
             .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
         if let Some(done) = next {
@@ -178,35 +177,94 @@ impl Writer<'_> {
         self.commit(batch, Rotated::Gone)
     }
 
-    /// Removes index entries that lead nowhere, which damaged records may have left.
-    fn remove_leftovers(&self) -> Outcome<()> {
+    /// Removes index entries that lead nowhere, which damaged records may have left; at most a chunk of them. Answers where to go on.
+    pub(crate) fn remove_leftovers(&mut self, from: Leftovers) -> Outcome<Option<Leftovers>> {
         let failed = |error| failure::reading(self.path, error);
+        let keyspace = match from.index {
+            Index::Seen => &self.tables.seen,
+            Index::Deadlines => &self.tables.deadlines,
+            Index::Owners => &self.tables.owners,
+        };
         let mut batch = self.tables.batch();
-        for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
-            for entry in keyspace.iter() {
-                let (bytes, value) = entry.into_inner().map_err(failed)?;
-                let key = match keyspace.name() {
-                    name if name == self.tables.seen.name() => layout::store_key(&bytes),
-                    name if name == self.tables.deadlines.name() => {
-                        layout::split_deadline_key(&bytes).map(|(_, key)| key)
-                    }
-                    _ => layout::store_key(&value),
-                };
-                let leads_somewhere = match key {
-                    Some(key) => self.reader().contains(key)?,
-                    None => false,
-                };
-                if !leads_somewhere {
-                    batch.remove(keyspace, bytes);
-                }
-                if batch.len() == CHUNK {
-                    self.commit(std::mem::replace(&mut batch, self.tables.batch()), ())?;
-                }
+        let mut next = from.next_stretch();
+        for (count, entry) in keyspace.range(from.stretch()).enumerate() {
+            let (place, value) = entry.into_inner().map_err(failed)?;
+            if count == CHUNK {
+                next = Some(Leftovers {
+                    from: place.to_vec(),
+                    ..from
+                });
+                break;
+            }
+            let key = match from.index {
+                Index::Seen => layout::store_key(&place),
+                Index::Deadlines => layout::split_deadline_key(&place).map(|(_, key)| key),
+                Index::Owners => layout::store_key(&value),
+            };
+            let leads_somewhere = match key {
+                Some(key) => self.reader().contains(key)?,
+                None => false,
+            };
+            if !leads_somewhere {
+                batch.remove(keyspace, place);
             }
         }
         if !batch.is_empty() {
             self.commit(batch, ())?;
         }
-        Ok(())
+        Ok(next)
+    }
+}
+
+/// Where the search for index entries that lead nowhere goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Leftovers {
+    index: Index,
+    from: Vec<u8>,
+    /// First bytes in one stretch. What was just removed is still walked over, so a stretch is as wide as a chunk may cost, not as many
+    /// entries as it holds. The queue of deadlines is not spread over first bytes, and is one stretch.
+    width: u16,
+}
+
+/// Entries removed lately that are walked over in one stretch: some milliseconds.
+const STRETCH: u64 = 4096;
+
+impl Leftovers {
+    /// The beginning, after so many sessions were removed.
+    pub(crate) fn after(removed: u64) -> Self {
+        let stretches = (removed / STRETCH).clamp(1, 256) as u16;
+        Self {
+            index: Index::Seen,
+            from: Vec::new(),
+            width: 256_u16.div_ceil(stretches),
+        }
+    }
+
+    fn stretch(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        let end = match self.last() {
+            None => Bound::Unbounded,
+            Some(end) => Bound::Excluded(vec![end]),
+        };
+        (Bound::Included(self.from.clone()), end)
+    }
+
+    fn next_stretch(&self) -> Option<Self> {
+        let (index, from) = match (self.last(), self.index) {
+            (Some(end), index) => (index, vec![end]),
+            (None, Index::Seen) => (Index::Deadlines, Vec::new()),
+            (None, Index::Deadlines) => (Index::Owners, Vec::new()),
+            (None, Index::Owners) => return None,
+        };
+        let width = self.width;
+        Some(Self { index, from, width })
+    }
+
+    /// The first byte at which this stretch ends; `None` if it is the last one of its index.
+    fn last(&self) -> Option<u8> {
+        if self.index == Index::Deadlines {
+            return None;
+        }
+        let first = u16::from(self.from.first().copied().unwrap_or_default());
+        u8::try_from((first / self.width + 1) * self.width).ok()
     }
 }
