@@ -74,6 +74,7 @@ impl FjallStore {
                 let mut ingestion = into.start_ingestion().map_err(written)?;
                 let mut count = 0;
                 for entry in snapshot.iter(from) {
+                    reader.go_on()?;
                     let (key, value) = entry
                         .into_inner()
                         .map_err(|error| failure::reading(reader.path, error))?;

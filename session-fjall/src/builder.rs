@@ -9,6 +9,7 @@ use crate::committer::{Committer, Shared, State};
 use crate::database::Tables;
 use crate::durability::Durability;
 use crate::folder::{self, Contents, Folder};
+use crate::permit::Permit;
 use crate::store::FjallStore;
 
 /// Settings of a [`FjallStore`].
@@ -97,9 +98,10 @@ impl FjallStoreBuilder {
         let mut folder = Folder::claim(&self.path)?;
         folder::warn_if_shared(&self.path);
         let tables = Tables::open(&mut folder, self.cache)?;
+        let permit = Permit::default();
         let shared = Arc::new(Shared {
             path: self.path,
-            state: RwLock::new(State::Open(tables.clone())),
+            state: RwLock::new(State::Open(tables.clone(), permit.clone())),
             revocations: Revocations::new(),
         });
         let (requests, waiting) = flume::bounded(self.queue.max(1));
@@ -107,7 +109,7 @@ impl FjallStoreBuilder {
             Arc::clone(&shared),
             waiting,
             folder,
-            tables,
+            (tables, permit),
             self.cache,
             self.durability,
         );

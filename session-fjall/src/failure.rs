@@ -121,6 +121,25 @@ pub(crate) fn down(path: &Path) -> Error {
     )
 }
 
+/// The store closed, or went down, under a walk.
+pub(crate) fn walk_ended(path: &Path) -> Error {
+    unavailable(
+        path,
+        "walking over",
+        "it was closed meanwhile, or is being reopened after a failed write; do it again when it is open",
+    )
+}
+
+/// A walk did not end when it was told to.
+pub(crate) fn still_walked(path: &Path) -> Error {
+    unavailable(
+        path,
+        "closing",
+        "a walk over it (an export, a backup, an examination) does not let go; the folder is free when that has ended. do not close \
+         it from inside a walk",
+    )
+}
+
 /// The store was closed by its user.
 pub(crate) fn closed(path: &Path) -> Error {
     unavailable(path, "using", "it was closed; open it again")
@@ -131,6 +150,11 @@ fn unavailable(path: &Path, doing: &str, remedy: &str) -> Error {
         ErrorKind::Unavailable,
         format!("{doing} the session store at {}: {remedy}", path.display()),
     )
+}
+
+/// Whether the bytes are at fault rather than the access to them.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedFormat)
 }
 
 fn kind_of(error: &fjall::Error) -> ErrorKind {

@@ -78,6 +78,7 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self) -> Result<Option<Found>> {
+        self.reader.go_on()?;
         let failed = |error| failure::reading(self.reader.path, error);
         let record = key_of(self.records.peek());
         let seen = key_of(self.seen.peek());
@@ -140,44 +141,62 @@ impl FjallStore {
     /// # Errors
     ///
     /// As [`Store::load`](session_core::Store::load); damaged records are passed over.
-    pub fn find(&self, handle: Handle, mut progress: impl FnMut(Progress)) -> Result<Option<(StoreKey, Record)>> {
+    pub fn find(&self, handle: Handle, progress: impl FnMut(Progress)) -> Result<Option<(StoreKey, Record)>> {
+        Ok(self.search(handle, 1, progress)?.pop())
+    }
+
+    /// All records of that handle: one, unless the store is at fault.
+    #[cfg(feature = "cli")]
+    pub(crate) fn find_all(&self, handle: Handle, progress: impl FnMut(Progress)) -> Result<Vec<(StoreKey, Record)>> {
+        self.search(handle, usize::MAX, progress)
+    }
+
+    fn search(
+        &self,
+        handle: Handle,
+        most: usize,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Vec<(StoreKey, Record)>> {
         self.walk(|reader| {
             let snapshot = reader.tables.database.snapshot();
             let mut meter = Meter::new(&mut progress);
+            let mut records = Vec::new();
             meter.start("records", reader.tables.records.approximate_len());
             for found in Walk::new(&reader, &snapshot, None) {
                 let Found { key, record, .. } = found?;
                 if let Stock::Readable(record) = record
                     && record.handle() == handle
                 {
-                    return Ok(Some((key, record)));
+                    records.push((key, record));
+                    if records.len() == most {
+                        break;
+                    }
                 }
                 meter.tick();
             }
-            Ok(None)
+            Ok(records)
         })
     }
 }
 
 impl Reader<'_> {
-    /// One page of everything that is stored, all as of one moment.
+    /// One page of everything that is stored, all as of one moment. Counted are entries, also those without a record, which only
+    /// outside interference can bring about: the work of a page has a bound.
     pub(crate) fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
         let limit = limit.max(1);
         let snapshot = self.tables.database.snapshot();
         let mut page = InventoryPage::default();
         let mut last = None;
-        for found in Walk::new(self, &snapshot, after) {
+        for (count, found) in Walk::new(self, &snapshot, after).enumerate() {
             let Found { key, record, .. } = found?;
-            if matches!(record, Stock::Missing) {
-                continue;
-            }
-            if page.records.len() + page.unreadable.len() == limit {
+            if count == limit {
                 page.next = last;
                 break;
             }
             match record {
                 Stock::Readable(record) => page.records.push((key, record)),
-                Stock::Damaged(_) | Stock::Missing => page.unreadable.push(key),
+                Stock::Damaged(_) => page.unreadable.push(key),
+                Stock::Missing => {}
             }
             last = Some(key);
         }

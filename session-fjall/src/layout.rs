@@ -72,6 +72,12 @@ pub(crate) fn owner_key(record: &Record) -> Option<[u8; OWNER_KEY]> {
     Some(owner_place(record.owner()?, Cursor::of(record)))
 }
 
+/// Whether these are the bytes of a record that stands at this place of an owner's list.
+pub(crate) fn belongs_at(record: &[u8], place: &[u8]) -> bool {
+    let known = Record::decode(record).ok().as_ref().and_then(owner_key);
+    known.is_some_and(|known| *place == known)
+}
+
 /// A place in an owner's list.
 pub(crate) fn owner_place(owner: &Owner, cursor: Cursor) -> [u8; OWNER_KEY] {
     let mut bytes = [0; OWNER_KEY];

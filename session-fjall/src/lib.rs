@@ -16,6 +16,7 @@
 //! | `cli`        | the program `session-fjall` (feature `cli`)                             |
 //! | `stats`      | [`StoreStats`]: what is stored, counted                                 |
 //! | `verify`     | [`Examination`]: whether records and indexes agree, and mending them    |
+//! | `permit`     | ends walks when the store closes                                        |
 //! | `progress`   | [`Progress`] of what walks over everything                              |
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
 //! | `layout`     | bytes of keys and values                                                |
@@ -40,6 +41,7 @@ mod import;
 mod inventory;
 mod journal;
 mod layout;
+mod permit;
 mod progress;
 mod read;
 mod stats;

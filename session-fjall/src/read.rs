@@ -3,12 +3,13 @@
 use std::ops::Bound;
 use std::path::Path;
 
-use fjall::Readable;
+use fjall::{Readable, Snapshot};
 use session_core::{Cursor, Owned, OwnedPage, Owner, Page, Record, Result, StoreKey, Timestamp};
 
 use crate::database::Tables;
 use crate::failure;
 use crate::layout::{self, Sighting};
+use crate::permit::Permit;
 
 /// A session as it is stored.
 #[derive(Debug)]
@@ -24,9 +25,16 @@ pub(crate) struct Stored {
 pub(crate) struct Reader<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) path: &'a Path,
+    /// Of a walk.
+    pub(crate) permit: Option<&'a Permit>,
 }
 
 impl Reader<'_> {
+    /// Fails if the walk is to end.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        self.permit.map_or(Ok(()), |permit| permit.check(self.path))
+    }
+
     /// The session under a key, expired or not.
     pub(crate) fn stored(&self, key: StoreKey) -> Result<Option<Stored>> {
         let Some(bytes) = self.get(&self.tables.records, key)? else {
@@ -66,6 +74,9 @@ impl Reader<'_> {
     }
 
     /// One page of an owner's live sessions, all as of one moment.
+    ///
+    /// One that cannot be read is left out, and logged: it does not load, so nobody uses it, and it must not keep its owner from seeing
+    /// and ending the others. [`Writer::revoke`](crate::committer) ends it with them.
     pub(crate) fn list(&self, owner: &Owner, page: Page, now: Timestamp) -> Result<OwnedPage> {
         let snapshot = self.tables.database.snapshot();
         let limit = page.limit.max(1);
@@ -78,33 +89,46 @@ impl Reader<'_> {
         let mut sessions: Vec<Owned> = Vec::new();
         for entry in snapshot.range(&self.tables.owners, (start, end)) {
             let key = entry.value().map_err(failed)?;
-            let Some(bytes) = snapshot.get(&self.tables.records, &key).map_err(failed)? else {
-                continue;
+            let key =
+                layout::store_key(&key).ok_or_else(|| failure::corrupt(self.path, "an owner's list is malformed"))?;
+            let record = match self.stored_in(&snapshot, key) {
+                Ok(Some(record)) if !record.is_expired(now) => record,
+                Ok(_) => continue,
+                Err(error) if failure::is_damage(&error) => {
+                    tracing::error!(?key, %error, "a session that cannot be read is left out of its owner's list");
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
-            let mut record = Record::decode(&bytes)?;
-            if let Some(bytes) = snapshot.get(&self.tables.seen, &key).map_err(failed)? {
-                let sighting = Sighting::decode(&bytes);
-                let sighting = sighting.ok_or_else(|| failure::corrupt(self.path, "a sighting is malformed"))?;
-                record = record.seen(sighting.seen_at);
-            }
-            if record.is_expired(now) {
-                continue;
-            }
             if sessions.len() == limit {
                 let next = sessions.last().map(|last| Cursor::of(&last.record));
                 return Ok(OwnedPage::new(sessions, next));
             }
-            let key =
-                layout::store_key(&key).ok_or_else(|| failure::corrupt(self.path, "an owner's list is malformed"))?;
             sessions.push(Owned::new(key, record));
         }
         Ok(OwnedPage::new(sessions, None))
+    }
+
+    /// The session under a key as of one moment, expired or not.
+    fn stored_in(&self, snapshot: &Snapshot, key: StoreKey) -> Result<Option<Record>> {
+        let get = |keyspace| snapshot.get(keyspace, key.as_bytes());
+        let failed = |error| failure::reading(self.path, error);
+        let Some(bytes) = get(&self.tables.records).map_err(failed)? else {
+            return Ok(None);
+        };
+        let record = Record::decode(&bytes)?;
+        let sighting = get(&self.tables.seen).map_err(failed)?;
+        let Some(bytes) = sighting else { return Ok(Some(record)) };
+        let sighting = Sighting::decode(&bytes);
+        let sighting = sighting.ok_or_else(|| failure::corrupt(self.path, "a sighting is malformed"))?;
+        Ok(Some(record.seen(sighting.seen_at)))
     }
 
     /// How many records are stored, expired ones included; walks over all of them.
     pub(crate) fn count(&self) -> Result<u64> {
         let mut count = 0;
         for entry in self.tables.records.iter() {
+            self.go_on()?;
             entry.key().map_err(|error| failure::reading(self.path, error))?;
             count += 1;
         }

@@ -79,6 +79,7 @@ impl Reader<'_> {
         meter.start("owners", self.tables.owners.approximate_len());
         let mut previous = None;
         for entry in snapshot.iter(&self.tables.owners) {
+            self.go_on()?;
             let place = entry.key().map_err(|error| failure::reading(self.path, error))?;
             let owner = <[u8; OWNER]>::try_from(place.get(..OWNER).unwrap_or_default()).ok();
             if owner.is_some() && owner != previous {

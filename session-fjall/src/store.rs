@@ -13,7 +13,7 @@ use session_core::{
 };
 
 use crate::builder::FjallStoreBuilder;
-use crate::committer::{self, Cleared, Reaped, Reply, Request, Rest, Shared, State};
+use crate::committer::{self, Cleared, Leftovers, Reaped, Reply, Request, Rest, Shared, State};
 use crate::failure;
 use crate::folder::{self, Contents, Folder};
 use crate::read::Reader;
@@ -121,19 +121,28 @@ impl FjallStore {
             total += removed;
             match next {
                 Some(next) => from = Some(next),
-                None => return Ok(total),
+                None => break,
             }
         }
+        let mut leftovers = Some(Leftovers::after(total));
+        while let Some(from) = leftovers {
+            leftovers = self.ask(|reply| Request::RemoveLeftovers { from, reply }).await?;
+        }
+        Ok(total)
     }
 
     /// Writes what is waiting, syncs, and lets go of the folder, for all handles; they answer "unavailable" from then on.
+    ///
+    /// What walks over the store at that moment (an export, a backup, an examination) ends with an error at its next entry, and closing
+    /// waits for it. Do not close the store from inside a walk, such as from a progress report.
     ///
     /// Dropping the last handle does the same, but cannot report an error.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) if the last writes could not be made durable; the folder is let go of even
-    /// so. The same if it was closed before.
+    /// so. The same if it was closed before, and if a walk has not ended after 10 seconds, because it waits for whom it reports to;
+    /// then the folder is free when it ends.
     ///
     /// # Cancellation
     ///
@@ -163,17 +172,30 @@ impl FjallStore {
         Folder::lock(path)?.remove()
     }
 
-    /// For what takes seconds: as [`read`](Self::read), but a failed store need not wait for it with anything but its reopening.
+    /// For what takes seconds: as [`read`](Self::read), but nobody waits for it. It ends when the store closes or reopens.
     pub(crate) fn walk<T>(&self, walk: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
-        let path = self.path();
-        let tables = self.read(|reader| Ok(reader.tables.clone()))?;
-        walk(Reader { tables: &tables, path })
+        let Shared { path, state, .. } = &*self.inner.shared;
+        // Dropped in the reverse order: when the permit is back, the files are free.
+        let (permit, tables) = match &*state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Open(tables, permit) => (permit.clone(), tables.clone()),
+            State::Down => return Err(failure::down(path)),
+            State::Closed => return Err(failure::closed(path)),
+        };
+        walk(Reader {
+            tables: &tables,
+            path,
+            permit: Some(&permit),
+        })
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T>) -> Result<T> {
         let Shared { path, state, .. } = &*self.inner.shared;
         match &*state.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Open(tables) => read(Reader { tables, path }),
+            State::Open(tables, _) => read(Reader {
+                tables,
+                path,
+                permit: None,
+            }),
             State::Down => Err(failure::down(path)),
             State::Closed => Err(failure::closed(path)),
         }

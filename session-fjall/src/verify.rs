@@ -37,6 +37,9 @@ pub struct Examination {
     pub leftover: u64,
     /// Records that cannot be read.
     pub damaged: u64,
+    /// Records whose place in their owner's list leads to another record. No repair can tell which of the two is in use; ending the
+    /// session by its handle, by [`find`](FjallStore::find) and [`delete`](session_core::Store::delete), ends one at a time.
+    pub doubled: u64,
     /// What was found first, at most [`MOST_FINDINGS`](Self::MOST_FINDINGS); the numbers count everything.
     pub findings: Vec<Finding>,
     /// How much of it was mended or removed.
@@ -70,6 +73,15 @@ pub enum Finding {
         /// Why, without what it holds.
         why: String,
     },
+    /// Two records are one session: same owner, same start, same handle. Revoking the owner ends the other alone.
+    Doubled {
+        /// The record that the owner's list does not lead to.
+        key: StoreKey,
+        /// The one that it leads to.
+        other: StoreKey,
+        /// The public name of both.
+        handle: Handle,
+    },
 }
 
 /// What is kept beside the records.
@@ -90,7 +102,12 @@ impl Examination {
 
     /// Whether everything agrees.
     pub fn is_sound(&self) -> bool {
-        self.missing == 0 && self.leftover == 0 && self.damaged == 0
+        self.faults() == 0
+    }
+
+    /// How many findings there are.
+    pub(crate) fn faults(&self) -> u64 {
+        self.missing + self.leftover + self.damaged + self.doubled
     }
 
     fn add(&mut self, finding: Finding) {
@@ -98,6 +115,7 @@ impl Examination {
             Finding::Missing { .. } => self.missing += 1,
             Finding::Leftover { .. } => self.leftover += 1,
             Finding::Damaged { .. } => self.damaged += 1,
+            Finding::Doubled { .. } => self.doubled += 1,
         }
         if self.findings.len() < Self::MOST_FINDINGS {
             self.findings.push(finding);
@@ -123,6 +141,10 @@ impl fmt::Display for Finding {
             Self::Leftover { key: Some(key), index } => write!(f, "an entry in {index} leads to no session at {key:?}"),
             Self::Leftover { key: None, index } => write!(f, "an entry in {index} is malformed"),
             Self::Damaged { key, why } => write!(f, "the record at {key:?} cannot be read: {why}"),
+            Self::Doubled { key, other, handle } => write!(
+                f,
+                "session {handle} is stored twice, at {key:?} and {other:?}; revoke it by its handle, and let its user sign in again"
+            ),
         }
     }
 }
@@ -242,10 +264,14 @@ impl Examiner<'_> {
         if let Some(place) = layout::owner_key(record) {
             let leads_to = self.snapshot.get(&self.reader.tables.owners, place);
             let leads_to = leads_to.map_err(|error| failure::reading(self.reader.path, error))?;
-            if leads_to.is_some_and(|leads_to| *leads_to == *key.as_bytes()) {
-                self.good.owners += 1;
-            } else {
-                missing.push(Index::Owners);
+            let leads_to = leads_to.and_then(|leads_to| layout::store_key(&leads_to));
+            match leads_to {
+                Some(leads_to) if leads_to == key => self.good.owners += 1,
+                Some(other) if self.stands_in_list(other, place)? => {
+                    let handle = record.handle();
+                    self.found.add(Finding::Doubled { key, other, handle });
+                }
+                _ => missing.push(Index::Owners),
             }
         }
         for index in missing {
@@ -253,6 +279,13 @@ impl Examiner<'_> {
             self.report(Finding::Missing { key, handle, index }, Mend::Session(key))?;
         }
         Ok(())
+    }
+
+    /// Whether the record under a key belongs at this place of an owner's list.
+    fn stands_in_list(&self, key: StoreKey, place: [u8; layout::OWNER_KEY]) -> Result<bool> {
+        let bytes = self.snapshot.get(&self.reader.tables.records, key.as_bytes());
+        let bytes = bytes.map_err(|error| failure::reading(self.reader.path, error))?;
+        Ok(bytes.is_some_and(|bytes| layout::belongs_at(&bytes, &place)))
     }
 
     fn damaged(&mut self, key: StoreKey, error: &session_core::Error, sighting: Option<Seen>) -> Result<()> {
@@ -281,6 +314,7 @@ impl Examiner<'_> {
         }
         meter.start("deadlines, searching", keyspace.approximate_len());
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             let place = entry.key().map_err(|error| failure::reading(self.reader.path, error))?;
             let leads_to = layout::split_deadline_key(&place);
             let good = match leads_to {
@@ -321,6 +355,7 @@ impl Examiner<'_> {
         }
         meter.start("owners, searching", keyspace.approximate_len());
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             let (place, value) = entry.into_inner().map_err(failed)?;
             let key = layout::store_key(&value);
             let stored = self.snapshot.get(&self.reader.tables.records, &value).map_err(failed)?;
@@ -343,6 +378,7 @@ impl Examiner<'_> {
         meter.start(walking, keyspace.approximate_len());
         let mut count = 0;
         for entry in self.snapshot.iter(keyspace) {
+            self.reader.go_on()?;
             entry.key().map_err(|error| failure::reading(self.reader.path, error))?;
             count += 1;
             meter.tick();

@@ -9,7 +9,7 @@ use session_core::{
     Admission, Backlog, Created, Cursor, Deleted, ErrorKind, MemoryStore, Owner, OwnerIndex, OwnerLimit, Page,
     Replaced, Revoke, Rotated, Rotation, Store, Touched,
 };
-use session_fjall::{Durability, FjallStore};
+use session_fjall::{Content, Durability, FjallStore, Repair};
 use support::{HOUR, START, Sample, at, key, sample};
 use tempfile::TempDir;
 
@@ -295,6 +295,49 @@ async fn a_cancelled_caller_disturbs_nobody() {
     }
     assert_eq!(create(&store, 99, &sample(99)).await, Created::Stored);
     assert_eq!(store.verify().unwrap(), store.count().unwrap());
+}
+
+#[tokio::test]
+async fn closing_ends_a_walk_and_waits_until_it_has_let_go_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    assert_eq!(create(&store, 1, &sample(1).owner("alice")).await, Created::Stored);
+    type Walk = fn(&FjallStore, &mut dyn FnMut()) -> session_core::Result<()>;
+    let walks: [Walk; 5] = [
+        |store, walking| {
+            store
+                .export(Vec::new(), Content::Values, at(START), |_| walking())
+                .map(drop)
+        },
+        |store, walking| store.examine(Repair::Nothing, |_| walking()).map(drop),
+        |store, walking| store.stats(at(START), |_| walking()).map(drop),
+        |store, walking| store.find(sample(2).handle(), |_| walking()).map(drop),
+        |store, walking| {
+            store
+                .backup(store.path().with_extension("copy"), |_| walking())
+                .map(drop)
+        },
+    ];
+    let mut store = store;
+    for walk in walks {
+        let (began, walking) = flume::bounded(1);
+        let walker = store.clone();
+        let walk = std::thread::spawn(move || {
+            walk(&walker, &mut || {
+                let _ = began.try_send(());
+                while walker.count().is_ok() {
+                    std::thread::yield_now();
+                }
+            })
+        });
+        walking.recv_async().await.unwrap();
+        store.close().await.unwrap();
+        // At once, although the walk had only begun.
+        store = FjallStore::open(store.path()).unwrap();
+        let error = walk.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("closed"), "{error}");
+    }
 }
 
 #[tokio::test]

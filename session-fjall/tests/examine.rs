@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use damage::Damage;
-use session_core::{ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
+use session_core::{Admission, Created, ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
 use session_fjall::{Examination, Finding, FjallStore, Index, Repair};
 use support::{HOUR, START, at, key, sample};
 
@@ -146,6 +146,119 @@ async fn a_damaged_record_holds_up_neither_the_inventory_nor_the_end_of_all() {
     assert_eq!(store.verify().unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(store.clear().await.unwrap(), 30);
     assert_eq!(store.verify().unwrap(), 0);
+}
+
+/// Two records under one place of their owner's list: the list leads to the later one alone.
+async fn doubled(path: &Path) -> FjallStore {
+    damage::filled(path, 30).await;
+    let store = FjallStore::open(path).unwrap();
+    let record = sample(7).owner("user 7").record();
+    let created = store.create(key(100), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    store
+}
+
+#[tokio::test]
+async fn two_records_of_one_session_are_a_fault_that_no_repair_hides() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = doubled(folder.path()).await;
+    let handle = sample(7).handle();
+    for repair in [
+        Repair::Nothing,
+        Repair::Indexes,
+        Repair::IndexesAndDamaged,
+        Repair::Nothing,
+    ] {
+        let found = store.examine(repair, |_| {}).unwrap();
+        assert_eq!(
+            (found.doubled, found.missing, found.leftover, found.mended),
+            (1, 0, 0, 0),
+            "{found:?}"
+        );
+        assert!(!found.is_sound());
+        let (key, other) = (key(7), key(100));
+        assert_eq!(found.findings, [Finding::Doubled { key, other, handle }]);
+        assert!(
+            found.findings[0].to_string().contains(&handle.to_string()),
+            "{}",
+            found.findings[0]
+        );
+    }
+    assert_eq!(store.verify().unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn both_records_of_one_session_end_with_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = doubled(folder.path()).await;
+    assert_eq!(store.clear().await.unwrap(), 31);
+    drop(store);
+    let store = FjallStore::open(folder.path()).unwrap();
+    assert_eq!(store.verify().unwrap(), 0);
+    let record = sample(7).owner("user 7").record();
+    let created = store.create(key(7), record, store.epoch().into(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    drop(store);
+    assert_eq!(FjallStore::open(folder.path()).unwrap().verify().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_record_holds_up_neither_its_owners_list_nor_the_end_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    for number in 0..5 {
+        let mut session = sample(number).owner("alice");
+        session.created_at = START - number;
+        session.seen_at = START - number;
+        let created = store
+            .create(key(number), session.record(), Admission::default(), at(START))
+            .await;
+        assert_eq!(created.unwrap(), Created::Stored);
+    }
+    store.close().await.unwrap();
+    damage::damage_record(folder.path(), 2);
+    damage::malform_sighting(folder.path(), 3);
+
+    let store = FjallStore::open(folder.path()).unwrap();
+    let alice = Owner::new("alice").unwrap();
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list(&alice, Page { after, limit: 1 }, at(START)).await.unwrap();
+        listed.extend(page.sessions.iter().map(|owned| owned.key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, [key(0), key(1), key(4)]);
+    // By itself it is an error, and no absence.
+    assert_eq!(
+        store.load(key(2), at(START)).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
+    let others = Revoke::Others(sample(0).handle());
+    assert_eq!(store.revoke(&alice, others, at(START)).await.unwrap(), 4);
+    assert_eq!(store.count().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_everything_looks_at_no_more_entries_than_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::at_once(folder.path(), Damage::Record, 0..250);
+    let store = FjallStore::open(folder.path()).unwrap();
+    let (mut found, mut pages, mut after) = (0, 0, None);
+    loop {
+        let page = store.page(after, 10).await.unwrap();
+        found += page.records.len();
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (50, 30));
 }
 
 #[tokio::test]

@@ -265,8 +265,7 @@ fn listed(answer: &Answer) -> Listed {
 
 /// How a limit treats one login too many, as the script spells it.
 fn policy(limit: Option<OwnerLimit>) -> Vec<u8> {
-    let began = Epoch::default();
-    match (Admission { began, limit }).room(usize::MAX - 1) {
+    match Admission::default().with_limit(limit).room(usize::MAX - 1) {
         Room::None => b"refuse".to_vec(),
         Room::Free | Room::AfterEnding(_) => b"oldest".to_vec(),
     }

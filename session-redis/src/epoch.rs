@@ -14,7 +14,7 @@ use session_core::{Epoch, Handle};
 pub(crate) fn present() -> Epoch {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let micros = u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX - 1);
-    Epoch(micros + 1)
+    Epoch::new(micros + 1)
 }
 
 /// How long a server remembers a revocation.
@@ -68,15 +68,15 @@ pub(crate) struct Ahead {
 impl Ahead {
     fn of(reading: Reading) -> Self {
         Self {
-            least: i128::from(reading.server) - i128::from(reading.answered.0),
-            most: i128::from(reading.server) - i128::from(reading.sent.0),
+            least: i128::from(reading.server) - i128::from(reading.answered.number()),
+            most: i128::from(reading.server) - i128::from(reading.sent.number()),
             at: reading.answered,
         }
     }
 
     /// What it may have become, or has been, at another time.
     fn at(self, at: Epoch) -> Self {
-        let drift = i128::from(self.at.0.abs_diff(at.0)) / DRIFT + 1;
+        let drift = i128::from(self.at.number().abs_diff(at.number())) / DRIFT + 1;
         Self {
             least: self.least - drift,
             most: self.most + drift,
@@ -125,7 +125,7 @@ pub(crate) enum Order {
 
 pub(crate) fn order(revoked: Revoked, handle: Handle, began: Epoch, ahead: Ahead) -> Order {
     let latest = i128::from(revoked.latest(handle));
-    let age = Duration::from_micros(ahead.at.0.saturating_sub(began.0));
+    let age = Duration::from_micros(ahead.at.number().saturating_sub(began.number()));
     if began != Epoch::default() && age > LONGEST_LOGIN {
         return Order::Before;
     }
@@ -136,7 +136,7 @@ pub(crate) fn order(revoked: Revoked, handle: Handle, began: Epoch, ahead: Ahead
         return Order::Before;
     }
     let then = ahead.at(began);
-    let began = i128::from(began.0);
+    let began = i128::from(began.number());
     if latest < began + then.least {
         Order::After
     } else if latest > began + then.most {
@@ -158,9 +158,9 @@ mod tests {
     /// There and back takes that long.
     fn reading(at: u64, takes: u64) -> Reading {
         Reading {
-            sent: Epoch(at),
+            sent: Epoch::new(at),
             server: SERVER + at + takes / 2,
-            answered: Epoch(at + takes),
+            answered: Epoch::new(at + takes),
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_order_is_known_outside_the_time_of_the_way() {
-        let began = Epoch(500);
+        let began = Epoch::new(500);
         assert_eq!(order(all(400), HANDLE, began, ahead(700)), Order::After);
         assert_eq!(order(all(600), HANDLE, began, ahead(700)), Order::Before);
         assert_eq!(order(all(500), HANDLE, began, ahead(700)), Order::Unclear);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_was_never_revoked_comes_after() {
-        for began in [Epoch(5), Epoch::default()] {
+        for began in [Epoch::new(5), Epoch::default()] {
             assert_eq!(order(Revoked::default(), HANDLE, began, ahead(7)), Order::After);
         }
     }
@@ -202,28 +202,31 @@ mod tests {
             others: SERVER + 600,
             spared: Some(HANDLE),
         };
-        assert_eq!(order(revoked, HANDLE, Epoch(500), ahead(700)), Order::After);
-        assert_eq!(order(revoked, OTHER, Epoch(500), ahead(700)), Order::Before);
-        assert_eq!(order(revoked, HANDLE, Epoch(50), ahead(700)), Order::Before);
+        assert_eq!(order(revoked, HANDLE, Epoch::new(500), ahead(700)), Order::After);
+        assert_eq!(order(revoked, OTHER, Epoch::new(500), ahead(700)), Order::Before);
+        assert_eq!(order(revoked, HANDLE, Epoch::new(50), ahead(700)), Order::Before);
     }
 
     #[test]
     fn a_login_that_outlives_the_memory_is_refused() {
         let late = u64::try_from(LONGEST_LOGIN.as_micros()).unwrap() + 10;
-        assert_eq!(order(Revoked::default(), HANDLE, Epoch(1), ahead(late)), Order::Before);
+        assert_eq!(
+            order(Revoked::default(), HANDLE, Epoch::new(1), ahead(late)),
+            Order::Before
+        );
     }
 
     #[test]
     fn a_long_login_is_given_no_benefit_of_drifting_clocks() {
         let hour = 3_600_000_000;
-        assert_eq!(order(all(5), HANDLE, Epoch(1000), ahead(hour)), Order::Unclear);
+        assert_eq!(order(all(5), HANDLE, Epoch::new(1000), ahead(hour)), Order::Unclear);
     }
 
     #[test]
     fn a_slow_look_is_made_good_by_a_fast_one_before() {
         let clocks = Clocks::default();
         clocks.learn("one".to_owned(), reading(100, 20));
-        let began = Epoch(500);
+        let began = Epoch::new(500);
         let slow = reading(700, 10_000);
         assert_eq!(order(all(400), HANDLE, began, Ahead::of(slow)), Order::Unclear);
         assert_eq!(

@@ -66,6 +66,7 @@ impl Backend {
             record,
             admission,
             now,
+            ..
         } = rotation;
         let (before, taken) = try_join(self.read(old, DOING), self.is_taken(new, DOING)).await?;
         let before = match before {

@@ -104,7 +104,7 @@ impl Backend {
         let more = sessions.len() > limit;
         sessions.truncate(limit);
         let next = sessions.last().filter(|_| more).map(|last| Cursor::of(&last.record));
-        Ok(OwnedPage { sessions, next })
+        Ok(OwnedPage::new(sessions, next))
     }
 
     async fn look_at(
@@ -123,7 +123,7 @@ impl Backend {
             let session = |key: StoreKey, record: Record| {
                 let fits = !record.is_expired(now) && record.owner() == Some(owner) && Cursor::of(&record) == at;
                 if fits {
-                    Shown::Session(Owned { key, record })
+                    Shown::Session(Owned::new(key, record))
                 } else {
                     Shown::Nothing
                 }

@@ -63,14 +63,8 @@ mod redis {
     }
 
     fn rotation(store: &RedisStore, (old, new): (u64, u64), before: &Record, after: Record) -> Rotation {
-        Rotation {
-            old: key(old),
-            expected: before.revision(),
-            new: key(new),
-            record: after,
-            admission: terms(store),
-            now: sample::now(),
-        }
+        let rotation = Rotation::new(key(old), before.revision(), key(new), after, sample::now());
+        rotation.with_admission(terms(store))
     }
 
     fn signed_in(visitor: &Record) -> Record {
@@ -213,21 +207,16 @@ mod redis {
         Ok(match work {
             Work::Login => store.create(key(9), login, admission, now).await? == Created::Stored,
             Work::LoginThatMakesRoom => {
-                let limit = Some(OwnerLimit::end_oldest(2)?);
-                let created = store
-                    .create(key(9), login, Admission { limit, ..admission }, now)
-                    .await?;
+                let admission = admission.with_limit(OwnerLimit::end_oldest(2)?);
+                let created = store.create(key(9), login, admission, now).await?;
                 matches!(created, Created::Displaced(_))
             }
             Work::LoginByRotation | Work::Renewal => {
                 let before = store.load(key(1), now).await?;
                 let Some(before) = before else { return Ok(false) };
                 let record = Sample::of(&before).next_revision().owner("alice").build();
-                let rotation = Rotation {
-                    admission,
-                    ..rotation(&store, (1, 9), &before, record)
-                };
-                store.rotate(rotation).await? == Rotated::Stored
+                let rotation = rotation(&store, (1, 9), &before, record);
+                store.rotate(rotation.with_admission(admission)).await? == Rotated::Stored
             }
         })
     }

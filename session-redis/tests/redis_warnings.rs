@@ -100,10 +100,7 @@ mod redis {
         let store = session_redis::RedisStore::open(&url).await?;
         let now = sample::now();
         let alice = sample::owner("alice");
-        let terms = |limit| session_core::Admission {
-            began: store.epoch(),
-            limit,
-        };
+        let terms = |limit| session_core::Admission::from(store.epoch()).with_limit(limit);
         for number in 0..3 {
             let record = Sample::new(now).handle(number).owner("alice").build();
             let limit = Some(OwnerLimit::end_oldest(2)?);
@@ -117,15 +114,9 @@ mod redis {
             .await?;
         let next = Sample::of(&there.record).next_revision().build();
         let _ = store.replace(there.key, 1, next.clone(), now).await?;
-        let rotation = Rotation {
-            old: there.key,
-            expected: 2,
-            new: key(10),
-            record: Sample::of(&next).next_revision().build(),
-            admission: terms(None),
-            now,
-        };
-        let _ = store.rotate(rotation).await?;
+        let record = Sample::of(&next).next_revision().build();
+        let rotation = Rotation::new(there.key, 2, key(10), record, now);
+        let _ = store.rotate(rotation.with_admission(terms(None))).await?;
         store.revoke(&alice, Revoke::Others(handle(9)), now).await?;
         store.delete(key(10)).await?;
         store.health().await?;

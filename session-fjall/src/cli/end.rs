@@ -24,26 +24,30 @@ pub(super) fn revoke(path: &Path, what: &Revoke, out: &mut Output) -> Result<(),
             (None, Some(handle)) => revoke_one(store, handle)?,
             (None, None) => 0,
         };
-        let text = format!("ended {}", count(revoked, "live session"));
+        let mut text = format!("ended {}", count(revoked, "live session"));
+        if what.which.owner.is_some() && revoked == 0 {
+            text += "; verify finds sessions that are missing in their owner's list";
+        }
         out.say(&text, &json!({"revoked": revoked}))?;
         Ok(())
     })
 }
 
-/// By the owner's list if there is an owner, so that it leaves that too.
+/// By its keys, which works also if its owner's list does not lead to it, or if it is stored twice.
 fn revoke_one(store: &FjallStore, handle: Handle) -> Result<u64, Failure> {
     let mut bar = Bar::new();
-    let found = store.find(handle, |progress| bar.show(progress))?;
+    let found = store.find_all(handle, |progress| bar.show(progress))?;
     drop(bar);
-    let (key, record) = found.ok_or_else(|| missing(handle))?;
-    let now = now();
-    match record.owner() {
-        Some(owner) => Ok(wait(store.revoke(owner, Chosen::One(handle), now))??),
-        None => {
-            wait(store.delete(key))??;
-            Ok(u64::from(!record.is_expired(now)))
-        }
+    if found.is_empty() {
+        return Err(missing(handle));
     }
+    let now = now();
+    let mut live = 0;
+    for (key, record) in found {
+        wait(store.delete(key))??;
+        live += u64::from(!record.is_expired(now));
+    }
+    Ok(live)
 }
 
 pub(super) fn clear(path: &Path, confirmed: &Confirmed, out: &mut Output) -> Result<(), Failure> {

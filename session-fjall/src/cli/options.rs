@@ -32,7 +32,7 @@ pub(super) struct Options {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  done
+  0  done, also if there was nothing to do
   1  failed; the message says why
   2  wrong usage, or a question that nobody could be asked
   3  the store is in use: stop the application, or use its own admin routes
@@ -73,6 +73,8 @@ pub(super) enum Command {
     /// Walks over the store until it is found: a second or so for a million sessions.
     Show(Show),
     /// End one session, those of an owner, or all.
+    ///
+    /// Ends with code 0 if none of them is live afterwards, also if none was before; with code 5 if no session of that name is stored.
     #[command(
         after_help = "Examples:\n  session-fjall revoke 8fLk2mJ0aBcDeFgHiJkL\n  session-fjall revoke --owner 4711\n  session-fjall revoke --all --yes"
     )]
@@ -149,7 +151,7 @@ pub(super) struct Which {
     /// The session's public name, 20 characters.
     #[arg(allow_hyphen_values = true)]
     pub(super) handle: Option<Handle>,
-    /// All sessions of this owner.
+    /// All sessions of this owner, as its list knows them; verify finds sessions that are missing in it.
     #[arg(long)]
     pub(super) owner: Option<Owner>,
     /// All sessions of everybody; asks first.

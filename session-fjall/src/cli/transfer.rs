@@ -48,7 +48,7 @@ fn summary(exported: &Exported) -> String {
 /// Under its name it is whole or not there. For its owner alone: it may hold secrets.
 fn to_file<T>(to: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>) -> Result<T, Failure> {
     let failed = |error: io::Error| Failure::from(failure::file("writing the export", to, error));
-    if to.exists() {
+    if to.symlink_metadata().is_ok() {
         return Err(Failure::Usage(format!(
             "writing the export {}: it exists; remove it first, or choose another name",
             to.display()
@@ -57,8 +57,13 @@ fn to_file<T>(to: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T, Failure
     let mut draft = to.as_os_str().to_owned();
     draft.push(".part");
     let draft = Path::new(&draft);
+    // What an interrupted export left. A new file follows no link and has no mode but its own.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(draft).map_err(failed)?;

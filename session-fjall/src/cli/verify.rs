@@ -25,11 +25,12 @@ pub(super) fn verify(path: &Path, what: &Verify, out: &mut Output) -> Result<(),
         if left == 0 {
             return Ok(());
         }
-        let remedy = match repair {
-            Repair::Nothing => "run verify --repair to mend the indexes; back the folder up first",
-            Repair::Indexes | Repair::IndexesAndDamaged => {
-                "damaged records are kept, in case a newer release wrote them; verify --repair --remove-damaged removes them"
-            }
+        let remedy = if left == found.doubled {
+            "no repair can tell which record of such a session is in use; revoke each by its handle"
+        } else if repair == Repair::Nothing {
+            "run verify --repair to mend the indexes; back the folder up first"
+        } else {
+            "damaged records are kept, in case a newer release wrote them; verify --repair --remove-damaged removes them"
         };
         Err(Failure::Damage(format!(
             "checking the session store at {}: {} found; {remedy}",
@@ -42,9 +43,9 @@ pub(super) fn verify(path: &Path, what: &Verify, out: &mut Output) -> Result<(),
 /// What is not as it should be when this is over.
 fn left(found: &Examination, repair: Repair) -> u64 {
     match repair {
-        Repair::Nothing => found.missing + found.leftover + found.damaged,
-        Repair::Indexes => found.damaged,
-        Repair::IndexesAndDamaged => 0,
+        Repair::Nothing => found.faults(),
+        Repair::Indexes => found.damaged + found.doubled,
+        Repair::IndexesAndDamaged => found.doubled,
     }
 }
 
@@ -54,6 +55,7 @@ fn print(found: &Examination, out: &mut Output) -> Result<(), Failure> {
         (found.missing, "missing index entries"),
         (found.leftover, "index entries that lead nowhere"),
         (found.damaged, "damaged records"),
+        (found.doubled, "sessions stored twice"),
         (found.mended, "mended or removed"),
     ] {
         if number > 0 {
@@ -67,7 +69,7 @@ fn print(found: &Examination, out: &mut Output) -> Result<(), Failure> {
         text += &format!("\n  {finding}");
     }
     let listed = found.findings.len() as u64;
-    let all = found.missing + found.leftover + found.damaged;
+    let all = found.faults();
     if all > listed {
         text += &format!("\n  and {} more", grouped(all - listed));
     }
@@ -79,6 +81,7 @@ fn print(found: &Examination, out: &mut Output) -> Result<(), Failure> {
             "missing": found.missing,
             "leftover": found.leftover,
             "damaged": found.damaged,
+            "doubled": found.doubled,
             "mended": found.mended,
             "findings": findings,
         }),
@@ -93,6 +96,9 @@ fn describe(finding: &Finding) -> Value {
         }),
         Finding::Leftover { key, index } => json!({
             "kind": "leftover", "key": key.map(|key| format!("{key:?}")), "index": index.to_string(),
+        }),
+        Finding::Doubled { key, other, handle } => json!({
+            "kind": "doubled", "key": format!("{key:?}"), "other": format!("{other:?}"), "handle": handle.to_string(),
         }),
         Finding::Damaged { key, why } => json!({"kind": "damaged", "key": format!("{key:?}"), "why": why}),
     }

@@ -2,8 +2,8 @@
 
 use session_core::{Record, StoreKey};
 
-use super::write::{Done, Effect, Removal, Writer};
-use crate::failure::{self, Failure};
+use super::write::{Outcome, Removal, Writer};
+use crate::failure;
 use crate::layout::{self, Sighting};
 
 /// What to look at again, and to put right.
@@ -21,7 +21,7 @@ pub(crate) enum Mend {
 
 impl Writer<'_> {
     /// Answers how many mends changed anything.
-    pub(crate) fn mend(&mut self, what: Vec<Mend>) -> Result<Done<u64>, Failure> {
+    pub(crate) fn mend(&mut self, what: Vec<Mend>) -> Outcome<u64> {
         let mut mended = 0;
         for mend in what {
             let mut batch = self.tables.batch();
@@ -36,11 +36,10 @@ impl Writer<'_> {
                 mended += 1;
             }
         }
-        let effect = if mended > 0 { Effect::Committed } else { Effect::Nothing };
-        Ok(Done { answer: mended, effect })
+        Ok(mended)
     }
 
-    fn mend_session(&mut self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Result<(), Failure> {
+    fn mend_session(&mut self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let sighting = self.tables.seen.get(key.as_bytes()).map_err(failed)?;
         let record = self.tables.records.get(key.as_bytes()).map_err(failed)?;
@@ -68,7 +67,16 @@ impl Writer<'_> {
         }
         if let Some(place) = layout::owner_key(&record) {
             let leads_to = self.tables.owners.get(place).map_err(failed)?;
-            if leads_to.is_none_or(|leads_to| *leads_to != *key.as_bytes()) {
+            // A place that is another record's is not taken: who of the two is in use, nobody knows.
+            let listed = match leads_to {
+                Some(leads_to) if *leads_to != *key.as_bytes() => {
+                    let other = self.tables.records.get(&leads_to).map_err(failed)?;
+                    other.is_some_and(|other| layout::belongs_at(&other, &place))
+                }
+                Some(_) => true,
+                None => false,
+            };
+            if !listed {
                 batch.insert(&self.tables.owners, place, key.as_bytes());
             }
         }
@@ -76,7 +84,7 @@ impl Writer<'_> {
     }
 
     /// Whether the session stands in the queue of deadlines where its sighting says, and not too late.
-    fn is_queued(&self, key: StoreKey, record: &Record, sighting: Option<Sighting>) -> Result<bool, Failure> {
+    fn is_queued(&self, key: StoreKey, record: &Record, sighting: Option<Sighting>) -> Outcome<bool> {
         let Some(sighting) = sighting.filter(|sighting| sighting.queued <= record.expires_at()) else {
             return Ok(false);
         };
@@ -85,7 +93,7 @@ impl Writer<'_> {
         Ok(found.map_err(|error| failure::reading(self.path, error))?)
     }
 
-    fn mend_deadline(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Result<(), Failure> {
+    fn mend_deadline(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Outcome<()> {
         if let Some((queued, key)) = layout::split_deadline_key(&place)
             && self.reader().contains(key)?
             && let Ok(Some(sighting)) = self.reader().sighting(key)
@@ -97,7 +105,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn mend_owner(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Result<(), Failure> {
+    fn mend_owner(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let Some(key) = self.tables.owners.get(&place).map_err(failed)? else {
             return Ok(());
@@ -114,7 +122,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn remove_damaged(&self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Result<(), Failure> {
+    fn remove_damaged(&self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let record = self.tables.records.get(key.as_bytes()).map_err(failed)?;
         if record.is_some_and(|bytes| Record::decode(&bytes).is_err()) {

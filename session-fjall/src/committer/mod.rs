@@ -12,6 +12,7 @@ mod sweep;
 mod tests;
 mod write;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -26,14 +27,15 @@ use crate::durability::Durability;
 use crate::failure::{self, Failure};
 use crate::folder::Folder;
 use crate::layout::DEADLINE_KEY;
+use crate::permit::Permit;
 
 pub(crate) use mend::Mend;
 pub(crate) use request::{Reply, Request};
 #[cfg(feature = "cli")]
 pub(crate) use restore::Restored;
 use sweep::Clearing;
-pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
-use write::{Done, Effect, Writer};
+pub(crate) use sweep::{CHUNK, Cleared, Leftovers, Reaped, Rest};
+use write::{Outcome, Writer};
 
 /// What the committer shares with readers.
 pub(crate) struct Shared {
@@ -44,7 +46,7 @@ pub(crate) struct Shared {
 
 /// Whether the database can be read. The committer alone changes it.
 pub(crate) enum State {
-    Open(Tables),
+    Open(Tables, Permit),
     /// Being reopened after a failure.
     Down,
     Closed,
@@ -63,6 +65,16 @@ const GROUP: usize = 512;
 /// The most that power loss may take of what is not durable.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a walk may take to let go. It looks before each entry, but may be kept by whom it writes or reports to.
+const LET_GO: Duration = if cfg!(test) {
+    Duration::from_millis(200)
+} else {
+    Duration::from_secs(10)
+};
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(1);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -74,10 +86,12 @@ pub(crate) struct Committer {
     durability: Durability,
     /// `None` while the database is down.
     tables: Option<Tables>,
+    /// Of those who walk over these tables, or over those that went down last.
+    permit: Permit,
     low_water: [u8; DEADLINE_KEY],
     clearings: Vec<Clearing>,
     /// When the oldest write that is not synced was committed.
-    unsynced_since: Option<Instant>,
+    unsynced_since: Cell<Option<Instant>>,
     /// How long to wait before the database is opened again; grows until a sync succeeds.
     pause: Duration,
     group: Group,
@@ -111,7 +125,7 @@ impl Committer {
         shared: Arc<Shared>,
         requests: Receiver<Request>,
         folder: Folder,
-        tables: Tables,
+        (tables, permit): (Tables, Permit),
         cache: u64,
         durability: Durability,
     ) -> Self {
@@ -122,10 +136,11 @@ impl Committer {
             cache,
             durability,
             tables: Some(tables),
+            permit,
             low_water: [0; DEADLINE_KEY],
             clearings: Vec::new(),
             // What was found in the folder may stem from a process that was killed before it synced.
-            unsynced_since: Some(Instant::now()),
+            unsynced_since: Cell::new(Some(Instant::now())),
             pause: FIRST_PAUSE,
             group: Group::default(),
         }
@@ -152,7 +167,7 @@ impl Committer {
         if self.tables.is_none() {
             return self.step_down();
         }
-        let first = match self.unsynced_since {
+        let first = match self.unsynced_since.get() {
             None => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(since) => self.requests.recv_deadline(since + SYNC_AFTER),
         };
@@ -178,7 +193,10 @@ impl Committer {
             }
             self.carry_out(request);
         }
-        let overdue = self.unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        let overdue = self
+            .unsynced_since
+            .get()
+            .is_some_and(|since| since.elapsed() >= SYNC_AFTER);
         if self.group.sync || overdue {
             self.sync();
         } else {
@@ -203,6 +221,7 @@ impl Committer {
             revocations: &shared.revocations,
             low_water: &mut self.low_water,
             clearings: &mut self.clearings,
+            unsynced_since: &self.unsynced_since,
         };
         let failed = match request {
             Request::Create {
@@ -215,10 +234,7 @@ impl Committer {
                 let done = writer.create(key, &record, admission, now);
                 // What was ended to make room stays ended.
                 let class = match &done {
-                    Ok(Done {
-                        answer: Created::Displaced(_),
-                        ..
-                    }) => Class::Durable,
+                    Ok(Created::Displaced(_)) => Class::Durable,
                     _ => Class::Relaxed,
                 };
                 self.answer(reply, class, done)
@@ -279,6 +295,10 @@ impl Committer {
                 let done = writer.clear(from, caller);
                 self.answer(reply, Class::Durable, done)
             }
+            Request::RemoveLeftovers { from, reply } => {
+                let done = writer.remove_leftovers(from);
+                self.answer(reply, Class::Relaxed, done)
+            }
             Request::Mend { what, reply } => {
                 let done = writer.mend(what);
                 self.answer(reply, Class::Durable, done)
@@ -289,7 +309,7 @@ impl Committer {
             }
             #[cfg(test)]
             Request::Break { reply } => {
-                let done: std::result::Result<Done<()>, _> = Err(Failure::Database(fjall::Error::Poisoned));
+                let done: Outcome<()> = Err(Failure::Database(fjall::Error::Poisoned));
                 self.answer(reply, Class::Durable, done)
             }
             #[cfg(test)]
@@ -305,21 +325,13 @@ impl Committer {
     }
 
     /// Answers now, or after the sync; hands back what broke the database.
-    fn answer<T: Send + 'static>(
-        &mut self,
-        reply: Reply<T>,
-        class: Class,
-        done: std::result::Result<Done<T>, Failure>,
-    ) -> Option<fjall::Error> {
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, class: Class, done: Outcome<T>) -> Option<fjall::Error> {
         match done {
-            Ok(Done { answer, effect }) => {
+            Ok(answer) => {
                 let durable = class == Class::Durable || self.durability == Durability::PowerLoss;
-                if effect == Effect::Committed {
-                    self.unsynced_since.get_or_insert_with(Instant::now);
-                }
                 if durable {
                     // Even if nothing was done: "absent" rests on what was done before, and that may not be durable yet.
-                    self.group.sync |= self.unsynced_since.is_some();
+                    self.group.sync |= self.unsynced_since.get().is_some();
                     self.group
                         .waiting
                         .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));
@@ -347,7 +359,7 @@ impl Committer {
         };
         match synced {
             Ok(()) => {
-                self.unsynced_since = None;
+                self.unsynced_since.set(None);
                 self.pause = FIRST_PAUSE;
                 self.settle(Ok(()));
             }
@@ -380,17 +392,20 @@ impl Committer {
     /// Lets go of the database: dropping it is what cures it.
     fn take_down(&mut self) {
         self.tables = None;
-        self.unsynced_since = None;
+        self.unsynced_since.set(None);
         self.shared.set(State::Down);
+        self.permit.withdraw();
     }
 
     /// Answers "unavailable" until it is time to open the database again.
     fn step_down(&mut self) -> Next {
-        let at = Instant::now() + self.pause;
+        let mut at = Instant::now() + self.pause;
+        let latest = at + LET_GO;
         loop {
             match self.requests.recv_deadline(at) {
                 Ok(Request::Close { reply }) => return Next::Close(Some(reply)),
                 Ok(request) => request.refuse(failure::down(self.path())),
+                Err(RecvTimeoutError::Timeout) if at < latest && self.permit.is_out() => at += LOOK,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return Next::Close(None),
             }
@@ -401,10 +416,11 @@ impl Committer {
             Ok(tables) => {
                 tracing::info!(path = %self.path().display(), "the session store is open again");
                 self.low_water = [0; DEADLINE_KEY];
-                self.shared.set(State::Open(tables.clone()));
+                self.permit = Permit::default();
+                self.shared.set(State::Open(tables.clone(), self.permit.clone()));
                 self.tables = Some(tables);
                 // What was committed before the failure may not be on disk yet.
-                self.unsynced_since = Some(Instant::now());
+                self.unsynced_since.set(Some(Instant::now()));
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -435,14 +451,16 @@ impl Committer {
         if let Err(error) = &closed {
             log_close(error);
         }
+        // In this order: no reader, no database, no lock; then the answer, so that whoever hears it can open the folder.
+        self.shared.set(State::Closed);
+        let let_go = self.end_walks();
+        let closed = closed.and(let_go);
         let Self {
             shared,
             folder,
             requests,
             ..
         } = self;
-        // In this order: no reader, no database, no lock; then the answer, so that whoever hears it can open the folder.
-        shared.set(State::Closed);
         drop(folder);
         if let Some(reply) = reply {
             reply.send(closed);
@@ -450,6 +468,24 @@ impl Committer {
         for request in requests.try_iter() {
             request.refuse(failure::closed(&shared.path));
         }
+    }
+
+    /// Ends who walks over the store, and waits until they have let go. They may be waiting for an answer themselves.
+    fn end_walks(&mut self) -> Result<()> {
+        self.permit.withdraw();
+        let latest = Instant::now() + LET_GO;
+        while self.permit.is_out() {
+            if Instant::now() >= latest {
+                return Err(failure::still_walked(self.path()));
+            }
+            match self.requests.recv_timeout(LOOK) {
+                Ok(request) => request.refuse(failure::closed(self.path())),
+                Err(RecvTimeoutError::Timeout) => {}
+                // Who walks has a handle, so this is the moment between the end of a walk and the end of its handle.
+                Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+            }
+        }
+        Ok(())
     }
 
     fn path(&self) -> &Path {

@@ -10,7 +10,7 @@ use session_core::{
 use super::mend::Mend;
 #[cfg(feature = "cli")]
 use super::restore::Restored;
-use super::sweep::{Cleared, Reaped};
+use super::sweep::{Cleared, Leftovers, Reaped};
 
 /// A write, with where to send its answer.
 #[derive(Debug)]
@@ -72,6 +72,11 @@ pub(crate) enum Request {
         caller: Weak<()>,
         reply: Reply<Cleared>,
     },
+    /// The end of a clearing, a stretch of the indexes at a time.
+    RemoveLeftovers {
+        from: Leftovers,
+        reply: Reply<Option<Leftovers>>,
+    },
     /// What an examination found.
     Mend {
         what: Vec<Mend>,
@@ -123,6 +128,7 @@ impl Request {
             Self::Revoke { reply, .. } => reply.send(Err(error)),
             Self::Reap { reply, .. } => reply.send(Err(error)),
             Self::Clear { reply, .. } => reply.send(Err(error)),
+            Self::RemoveLeftovers { reply, .. } => reply.send(Err(error)),
             Self::Mend { reply, .. } => reply.send(Err(error)),
             Self::Close { reply } => reply.send(Err(error)),
             #[cfg(test)]

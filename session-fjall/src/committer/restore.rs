@@ -2,8 +2,8 @@
 
 use session_core::{Epoch, Record, StoreKey, Timestamp};
 
-use super::write::{Admitted, Done, Writer};
-use crate::failure::{self, Failure};
+use super::write::{Admitted, Outcome, Writer};
+use crate::failure;
 use crate::layout;
 
 /// What became of a session that was to be restored.
@@ -25,15 +25,15 @@ impl Writer<'_> {
         record: &Record,
         began: Epoch,
         now: Timestamp,
-    ) -> Result<Done<Restored>, Failure> {
+    ) -> Outcome<Restored> {
         if let Admitted::Revoked = self.admit(record, began.into(), now)? {
-            return Done::nothing(Restored::Revoked);
+            return Ok(Restored::Revoked);
         }
         if self.reader().contains(key)? {
-            return Done::nothing(Restored::Present);
+            return Ok(Restored::Present);
         }
         if self.is_listed(record)? {
-            return Done::nothing(Restored::Superseded);
+            return Ok(Restored::Superseded);
         }
         let mut batch = self.tables.batch();
         self.put(&mut batch, key, record);
@@ -42,7 +42,7 @@ impl Writer<'_> {
 
     /// Whether the record's place in its owner's list leads to a session. To take such a place is to hide that session from every
     /// revocation.
-    fn is_listed(&self, record: &Record) -> Result<bool, Failure> {
+    fn is_listed(&self, record: &Record) -> Outcome<bool> {
         let Some(place) = layout::owner_key(record) else {
             return Ok(false);
         };

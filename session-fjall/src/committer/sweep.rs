@@ -1,15 +1,17 @@
 //! Sweeping and clearing, a chunk at a time, so that other writes get in between. Cost follows the queue of deadlines, from the
 //! low-water mark to the present, never the number of sessions (P15).
 
+use std::ops::Bound;
 use std::sync::Weak;
 use std::time::Duration;
 
 use session_core::{Rotated, StoreKey, Timestamp};
 
-use super::write::{Done, Effect, Removal, Writer, is_damage};
-use crate::failure::{self, Failure};
+use super::write::{Outcome, Removal, Writer};
+use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
+use crate::verify::Index;
 
 /// Entries looked at in one chunk: about 4 ms of the committer's time.
 pub(crate) const CHUNK: usize = 128;
@@ -50,10 +52,13 @@ pub(crate) struct Clearing {
 
 impl Writer<'_> {
     /// Removes up to `limit` sessions that are expired at `now`; puts what was extended meanwhile back at its true deadline.
-    pub(crate) fn reap(&mut self, now: Timestamp, limit: usize) -> Result<Done<Reaped>, Failure> {
+    pub(crate) fn reap(&mut self, now: Timestamp, limit: usize) -> Outcome<Reaped> {
         let end = layout::last_due(now);
         if *self.low_water > end {
-            return Ok(done(0, Rest::Nothing, Effect::Nothing));
+            return Ok(Reaped {
+                removed: 0,
+                rest: Rest::Nothing,
+            });
         }
         let mut batch = self.tables.batch();
         let (mut removed, mut seen) = (0, 0);
@@ -78,14 +83,12 @@ impl Writer<'_> {
         } else {
             Rest::Nothing
         };
-        let effect = if batch.is_empty() {
-            Effect::Nothing
-        } else {
-            self.commit(batch, ())?.effect
-        };
+        if !batch.is_empty() {
+            self.commit(batch, ())?;
+        }
         // Everything below was committed away; what was put back lies above the present.
         *self.low_water = left_at.unwrap_or_else(|| layout::first_not_due(now));
-        Ok(done(removed, rest, effect))
+        Ok(Reaped { removed, rest })
     }
 
     /// Decides about a session whose place in the queue is due; answers how many records it removed. Whatever becomes of the session,
@@ -96,7 +99,7 @@ impl Writer<'_> {
         key: StoreKey,
         queued: Timestamp,
         now: Timestamp,
-    ) -> Result<usize, Failure> {
+    ) -> Outcome<usize> {
         let stored = self.reader().stored(key);
         if let Ok(Some(Stored { record, queued: at })) = &stored
             && at.is_none_or(|at| at == queued)
@@ -114,7 +117,7 @@ impl Writer<'_> {
                 self.enqueue(batch, key, &stored.record);
                 Ok(0)
             }
-            Err(error) if is_damage(&error) => {
+            Err(error) if failure::is_damage(&error) => {
                 tracing::error!(?key, %error, "a session that cannot be read is left in place by the sweep");
                 let seen_at = self
                     .reader()
@@ -132,7 +135,7 @@ impl Writer<'_> {
     }
 
     /// Removes up to a chunk of sessions from `from` on, whatever they hold.
-    pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Result<Done<Cleared>, Failure> {
+    pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Outcome<Cleared> {
         let from = from.map_or([0; StoreKey::LEN], |from| *from.as_bytes());
         let mut batch = self.tables.batch();
         let mut next = None;
@@ -149,22 +152,15 @@ impl Writer<'_> {
                 removed += 1;
             }
         }
-        let mut effect = Effect::Nothing;
         if !batch.is_empty() {
-            effect = self.commit(batch, ())?.effect;
-        }
-        if next.is_none() && self.remove_leftovers()? == Effect::Committed {
-            effect = Effect::Committed;
+            self.commit(batch, ())?;
         }
         self.clearings
             .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
         if let Some(done) = next {
             self.clearings.push(Clearing { done, caller });
         }
-        Ok(Done {
-            answer: Cleared { removed, next },
-            effect,
-        })
+        Ok(Cleared { removed, next })
     }
 
     /// Whether a renewal would take a session from where a clearing is still to come to where it has been.
@@ -175,51 +171,100 @@ impl Writer<'_> {
     }
 
     /// Ends a session that is being renewed: the clearing reaches it now.
-    pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Result<Done<Rotated>, Failure> {
+    pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Outcome<Rotated> {
         let mut batch = self.tables.batch();
         self.take(&mut batch, key, Some(&stored.record), stored.queued);
         self.commit(batch, Rotated::Gone)
     }
 
-    /// Removes index entries that lead nowhere, which damaged records may have left.
-    fn remove_leftovers(&self) -> Result<Effect, Failure> {
+    /// Removes index entries that lead nowhere, which damaged records may have left; at most a chunk of them. Answers where to go on.
+    pub(crate) fn remove_leftovers(&mut self, from: Leftovers) -> Outcome<Option<Leftovers>> {
         let failed = |error| failure::reading(self.path, error);
-        let mut effect = Effect::Nothing;
+        let keyspace = match from.index {
+            Index::Seen => &self.tables.seen,
+            Index::Deadlines => &self.tables.deadlines,
+            Index::Owners => &self.tables.owners,
+        };
         let mut batch = self.tables.batch();
-        for keyspace in [&self.tables.seen, &self.tables.deadlines, &self.tables.owners] {
-            for entry in keyspace.iter() {
-                let (bytes, value) = entry.into_inner().map_err(failed)?;
-                let key = match keyspace.name() {
-                    name if name == self.tables.seen.name() => layout::store_key(&bytes),
-                    name if name == self.tables.deadlines.name() => {
-                        layout::split_deadline_key(&bytes).map(|(_, key)| key)
-                    }
-                    _ => layout::store_key(&value),
-                };
-                let leads_somewhere = match key {
-                    Some(key) => self.reader().contains(key)?,
-                    None => false,
-                };
-                if !leads_somewhere {
-                    batch.remove(keyspace, bytes);
-                }
-                if batch.len() == CHUNK {
-                    effect = self
-                        .commit(std::mem::replace(&mut batch, self.tables.batch()), ())?
-                        .effect;
-                }
+        let mut next = from.next_stretch();
+        for (count, entry) in keyspace.range(from.stretch()).enumerate() {
+            let (place, value) = entry.into_inner().map_err(failed)?;
+            if count == CHUNK {
+                next = Some(Leftovers {
+                    from: place.to_vec(),
+                    ..from
+                });
+                break;
+            }
+            let key = match from.index {
+                Index::Seen => layout::store_key(&place),
+                Index::Deadlines => layout::split_deadline_key(&place).map(|(_, key)| key),
+                Index::Owners => layout::store_key(&value),
+            };
+            let leads_somewhere = match key {
+                Some(key) => self.reader().contains(key)?,
+                None => false,
+            };
+            if !leads_somewhere {
+                batch.remove(keyspace, place);
             }
         }
         if !batch.is_empty() {
-            effect = self.commit(batch, ())?.effect;
+            self.commit(batch, ())?;
         }
-        Ok(effect)
+        Ok(next)
     }
 }
 
-fn done(removed: usize, rest: Rest, effect: Effect) -> Done<Reaped> {
-    Done {
-        answer: Reaped { removed, rest },
-        effect,
+/// Where the search for index entries that lead nowhere goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Leftovers {
+    index: Index,
+    from: Vec<u8>,
+    /// First bytes in one stretch. What was just removed is still walked over, so a stretch is as wide as a chunk may cost, not as many
+    /// entries as it holds. The queue of deadlines is not spread over first bytes, and is one stretch.
+    width: u16,
+}
+
+/// Entries removed lately that are walked over in one stretch: some milliseconds.
+const STRETCH: u64 = 4096;
+
+impl Leftovers {
+    /// The beginning, after so many sessions were removed.
+    pub(crate) fn after(removed: u64) -> Self {
+        let stretches = (removed / STRETCH).clamp(1, 256) as u16;
+        Self {
+            index: Index::Seen,
+            from: Vec::new(),
+            width: 256_u16.div_ceil(stretches),
+        }
+    }
+
+    fn stretch(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        let end = match self.last() {
+            None => Bound::Unbounded,
+            Some(end) => Bound::Excluded(vec![end]),
+        };
+        (Bound::Included(self.from.clone()), end)
+    }
+
+    fn next_stretch(&self) -> Option<Self> {
+        let (index, from) = match (self.last(), self.index) {
+            (Some(end), index) => (index, vec![end]),
+            (None, Index::Seen) => (Index::Deadlines, Vec::new()),
+            (None, Index::Deadlines) => (Index::Owners, Vec::new()),
+            (None, Index::Owners) => return None,
+        };
+        let width = self.width;
+        Some(Self { index, from, width })
+    }
+
+    /// The first byte at which this stretch ends; `None` if it is the last one of its index.
+    fn last(&self) -> Option<u8> {
+        if self.index == Index::Deadlines {
+            return None;
+        }
+        let first = u16::from(self.from.first().copied().unwrap_or_default());
+        u8::try_from((first / self.width + 1) * self.width).ok()
     }
 }

@@ -74,6 +74,47 @@ async fn a_store_that_is_down_can_be_closed_and_opened() {
     FjallStore::open(folder.path()).unwrap();
 }
 
+#[tokio::test]
+async fn a_walk_does_not_keep_a_failed_store_from_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    let (began, walking) = flume::bounded(1);
+    let walker = store.clone();
+    let walk = std::thread::spawn(move || {
+        walker.stats(at(START), |_| {
+            let _ = began.try_send(());
+            while walker.read(|_| Ok(())).is_ok() {
+                std::thread::yield_now();
+            }
+        })
+    });
+    walking.recv_async().await.unwrap();
+    let _: Error = store.ask(|reply| Request::Break { reply }).await.unwrap_err();
+    until_up(async || store.load(key(1), at(START)).await).await;
+    let error = walk.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("reopened"), "{error}");
+}
+
+#[test]
+fn closing_out_of_a_walk_is_an_error_and_no_deadlock() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let mut closed = None;
+    let walked = store.stats(at(START), |_| {
+        closed.get_or_insert_with(|| store.ask_blocking(|reply| Request::Close { reply }));
+    });
+    let error = closed.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("walk"), "{error}");
+    drop(walked);
+    drop(store);
+    FjallStore::open(folder.path().join("sessions")).unwrap();
+}
+
 #[test]
 fn absent_is_durable_too_after_the_store_was_reopened() {
     use super::*;
@@ -81,14 +122,15 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let path = home.path().join("sessions");
     let mut folder = Folder::claim(&path).unwrap();
     let tables = Tables::open(&mut folder, 1 << 20).unwrap();
-    let state = RwLock::new(State::Open(tables.clone()));
+    let permit = Permit::default();
+    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
     let shared = Arc::new(Shared {
         path,
         state,
         revocations: Revocations::new(),
     });
     let (send, waiting) = flume::bounded(16);
-    let mut committer = Committer::new(shared, waiting, folder, tables, 1 << 20, Durability::Process);
+    let mut committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, Durability::Process);
 
     let (reply, _created) = Reply::channel();
     let record = sample(1).owner("alice").record();
@@ -115,9 +157,83 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let _ = committer.step();
     assert_eq!(again.recv().unwrap().unwrap(), Deleted::Absent);
     assert!(
-        committer.unsynced_since.is_none(),
+        committer.unsynced_since.get().is_none(),
         "the answer rests on a delete that nothing has synced"
     );
+}
+
+#[test]
+fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
+    use super::write::Writer;
+    use super::*;
+    let home = tempfile::tempdir().unwrap();
+    let mut folder = Folder::claim(home.path()).unwrap();
+    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
+    let unsynced_since = Cell::new(None);
+    let mut writer = Writer {
+        tables: &tables,
+        path: home.path(),
+        revocations: &Revocations::new(),
+        low_water: &mut [0; DEADLINE_KEY],
+        clearings: &mut Vec::new(),
+        unsynced_since: &unsynced_since,
+    };
+    let deleted = writer.delete(key(1));
+    assert!(matches!(deleted, Ok(Deleted::Absent)));
+    assert_eq!(unsynced_since.get(), None, "nothing was committed");
+    let began = Instant::now();
+    let created = writer.create(key(1), &sample(1).record(), Admission::default(), at(START));
+    // As if the request had failed after its commit: the answer is not looked at.
+    drop(created);
+    let first = unsynced_since.get().unwrap();
+    assert!(first >= began);
+    let _ = writer.delete(key(1));
+    assert_eq!(unsynced_since.get(), Some(first), "the oldest one counts");
+}
+
+#[tokio::test]
+async fn what_a_clearing_leaves_in_the_indexes_goes_in_stretches_and_whole() {
+    use super::Leftovers;
+    for removed in [0, 30_000, u64::MAX] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FjallStore::open(folder.path()).unwrap();
+        for number in 0..600 {
+            let owner = format!("user {number}");
+            let record = sample(number).owner(&owner).record();
+            let created = store.create(key(number), record, Admission::default(), at(START)).await;
+            assert_eq!(created.unwrap(), Created::Stored);
+        }
+        store
+            .read(|reader| {
+                for number in 100..600 {
+                    reader.tables.records.remove(key(number).as_bytes()).unwrap();
+                }
+                Ok(())
+            })
+            .unwrap();
+        let mut leftovers = Some(Leftovers::after(removed));
+        let mut requests = 0;
+        while let Some(from) = leftovers {
+            let before = entries(&store);
+            leftovers = store
+                .ask(|reply| Request::RemoveLeftovers { from, reply })
+                .await
+                .unwrap();
+            assert!(before - entries(&store) <= super::CHUNK);
+            requests += 1;
+        }
+        assert_eq!(entries(&store), 300, "{removed}");
+        assert_eq!(store.verify().unwrap(), 100);
+        assert!((3 * 5..=2 * 256 + 5).contains(&requests), "{removed}: {requests}");
+    }
+}
+
+fn entries(store: &FjallStore) -> usize {
+    let count = |reader: crate::read::Reader<'_>| {
+        let indexes = [&reader.tables.seen, &reader.tables.deadlines, &reader.tables.owners];
+        Ok(indexes.map(|index| index.iter().count()).iter().sum())
+    };
+    store.read(count).unwrap()
 }
 
 #[tokio::test]

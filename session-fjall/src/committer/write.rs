@@ -1,7 +1,9 @@
 //! What each write does to the keyspaces: it looks at the present state, and if it applies, commits one atomic batch. There is one
 //! writer, so nothing changes between the look and the commit.
 
+use std::cell::Cell;
 use std::path::Path;
+use std::time::Instant;
 
 use fjall::OwnedWriteBatch;
 use session_core::{
@@ -15,29 +17,6 @@ use crate::failure::{self, Failure};
 use crate::layout::{self, DEADLINE_KEY, Sighting};
 use crate::read::{Reader, Stored};
 
-/// What a write did.
-#[derive(Debug)]
-pub(crate) struct Done<T> {
-    pub(crate) answer: T,
-    pub(crate) effect: Effect,
-}
-
-/// Whether anything was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Committed,
-    Nothing,
-}
-
-impl<T> Done<T> {
-    pub(super) fn nothing(answer: T) -> std::result::Result<Self, Failure> {
-        Ok(Self {
-            answer,
-            effect: Effect::Nothing,
-        })
-    }
-}
-
 /// The one writer.
 pub(crate) struct Writer<'a> {
     pub(crate) tables: &'a Tables,
@@ -47,9 +26,12 @@ pub(crate) struct Writer<'a> {
     pub(crate) low_water: &'a mut [u8; DEADLINE_KEY],
     /// Clearings under way.
     pub(crate) clearings: &'a mut Vec<Clearing>,
+    /// When the oldest write that is not synced was committed. Kept by the commit itself, so that what was committed is synced also if
+    /// the request fails after it.
+    pub(crate) unsynced_since: &'a Cell<Option<Instant>>,
 }
 
-type Outcome<T> = std::result::Result<Done<T>, Failure>;
+pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 impl Writer<'_> {
     pub(crate) fn create(
@@ -61,11 +43,11 @@ impl Writer<'_> {
     ) -> Outcome<Created> {
         let oldest = match self.admit(record, admission, now)? {
             Admitted::AfterEnding(oldest) => oldest,
-            Admitted::Revoked => return Done::nothing(Created::Revoked),
-            Admitted::Full => return Done::nothing(Created::Full),
+            Admitted::Revoked => return Ok(Created::Revoked),
+            Admitted::Full => return Ok(Created::Full),
         };
         if self.reader().contains(key)? {
-            return Done::nothing(Created::Collision);
+            return Ok(Created::Collision);
         }
         let mut batch = self.tables.batch();
         let ended = self.end(&mut batch, &oldest);
@@ -86,10 +68,10 @@ impl Writer<'_> {
         now: Timestamp,
     ) -> Outcome<Replaced> {
         let Some(Stored { record: before, queued }) = self.reader().live(key, now)? else {
-            return Done::nothing(Replaced::Gone);
+            return Ok(Replaced::Gone);
         };
         if before.revision() != expected {
-            return Done::nothing(Replaced::Conflict(before));
+            return Ok(Replaced::Conflict(before));
         }
         let record = record.seen(before.seen_at());
         let mut batch = self.tables.batch();
@@ -124,24 +106,24 @@ impl Writer<'_> {
             ..
         } = rotation;
         let Some(stored) = self.reader().live(old, now)? else {
-            return Done::nothing(Rotated::Gone);
+            return Ok(Rotated::Gone);
         };
         if self.escapes_a_clearing(old, new) {
             return self.clear_early(old, stored);
         }
         if stored.record.revision() != expected {
-            return Done::nothing(Rotated::Conflict(stored.record));
+            return Ok(Rotated::Conflict(stored.record));
         }
         let mut oldest = Vec::new();
         if stored.record.owner() != record.owner() {
             match self.admit(&record, admission, now)? {
                 Admitted::AfterEnding(chosen) => oldest = chosen,
-                Admitted::Revoked => return Done::nothing(Rotated::Revoked),
-                Admitted::Full => return Done::nothing(Rotated::Full),
+                Admitted::Revoked => return Ok(Rotated::Revoked),
+                Admitted::Full => return Ok(Rotated::Full),
             }
         }
         if self.reader().contains(new)? {
-            return Done::nothing(Rotated::Collision);
+            return Ok(Rotated::Collision);
         }
         let record = record.seen(stored.record.seen_at());
         let mut batch = self.tables.batch();
@@ -160,10 +142,10 @@ impl Writer<'_> {
 
     pub(crate) fn touch(&mut self, key: StoreKey, seen_at: Timestamp) -> Outcome<Touched> {
         let Some(Stored { record, queued }) = self.reader().live(key, seen_at)? else {
-            return Done::nothing(Touched::Gone);
+            return Ok(Touched::Gone);
         };
         let Some(queued) = queued.filter(|_| seen_at > record.seen_at()) else {
-            return Done::nothing(Touched::Recorded);
+            return Ok(Touched::Recorded);
         };
         let mut batch = self.tables.batch();
         batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
@@ -173,7 +155,7 @@ impl Writer<'_> {
     pub(crate) fn delete(&mut self, key: StoreKey) -> Outcome<Deleted> {
         let mut batch = self.tables.batch();
         match self.remove(&mut batch, key)? {
-            Removal::Absent => Done::nothing(Deleted::Absent),
+            Removal::Absent => Ok(Deleted::Absent),
             Removal::Readable(_) | Removal::Damaged => self.commit(batch, Deleted::Removed),
         }
     }
@@ -209,19 +191,14 @@ impl Writer<'_> {
             batch.remove(&self.tables.owners, place);
         }
         if batch.is_empty() {
-            return Done::nothing(0);
+            return Ok(0);
         }
         self.commit(batch, ended)
     }
 
     /// Whether a login is let in, and which sessions of its owner have to end for it. With a limit it reads each of the owner's
     /// sessions. One that cannot be read does not load, so nobody uses it, and it does not count.
-    pub(super) fn admit(
-        &self,
-        record: &Record,
-        admission: Admission,
-        now: Timestamp,
-    ) -> std::result::Result<Admitted, Failure> {
+    pub(super) fn admit(&self, record: &Record, admission: Admission, now: Timestamp) -> Outcome<Admitted> {
         let Some(owner) = record.owner() else {
             return Ok(Admitted::AfterEnding(Vec::new()));
         };
@@ -238,7 +215,7 @@ impl Writer<'_> {
                 match self.reader().live(key, now) {
                     Ok(Some(stored)) => others.push((key, stored)),
                     Ok(None) => {}
-                    Err(error) if is_damage(&error) => {}
+                    Err(error) if failure::is_damage(&error) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -269,7 +246,7 @@ impl Writer<'_> {
                 self.take(batch, key, Some(&stored.record), stored.queued);
                 Ok(Removal::Readable(stored.record))
             }
-            Err(error) if is_damage(&error) => {
+            Err(error) if failure::is_damage(&error) => {
                 let sighting = self.reader().sighting(key).ok().flatten();
                 self.take(batch, key, None, sighting.map(|sighting| sighting.queued));
                 Ok(Removal::Damaged)
@@ -282,15 +259,15 @@ impl Writer<'_> {
         Reader {
             tables: self.tables,
             path: self.path,
+            permit: None,
         }
     }
 
     pub(super) fn commit<T>(&self, batch: OwnedWriteBatch, answer: T) -> Outcome<T> {
         self.tables.commit(batch).map_err(Failure::Database)?;
-        Ok(Done {
-            answer,
-            effect: Effect::Committed,
-        })
+        let since = self.unsynced_since.get();
+        self.unsynced_since.set(since.or_else(|| Some(Instant::now())));
+        Ok(answer)
     }
 
     /// Adds a session with its entries in all indexes.
@@ -360,10 +337,4 @@ pub(super) enum Removal {
     Absent,
     Readable(Record),
     Damaged,
-}
-
-/// Whether the bytes are at fault rather than the access to them.
-pub(super) fn is_damage(error: &session_core::Error) -> bool {
-    use session_core::ErrorKind::{Corrupt, UnsupportedFormat};
-    matches!(error.kind(), Corrupt | UnsupportedFormat)
 }

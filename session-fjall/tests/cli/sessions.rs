@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use session_core::{Handle, Inventory};
+use session_core::{Handle, Inventory, Store};
 
-use crate::program::{Home, live};
-use crate::support::sample;
+use crate::damage;
+use crate::program::{Home, live, now};
+use crate::support::{at, key, sample};
 
 #[tokio::test]
 async fn stats_count_what_is_stored() {
@@ -126,6 +127,39 @@ async fn sessions_are_ended_one_by_one_by_owner_and_all() {
         55
     );
     assert_eq!(home.open().verify().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_is_missing_in_its_owners_list_ends_by_its_handle() {
+    let home = Home::with(3).await;
+    damage::remove_index_entry(&home.store(), "owners", 1);
+    let handle = live(1).handle().to_string();
+    // Its owner's list does not know it, and says where to look.
+    let ran = home.run(&["revoke", "--owner", "user 1"]).ended(0);
+    assert!(
+        ran.out.contains("ended 0") && ran.out.contains("verify"),
+        "{}",
+        ran.shown()
+    );
+    assert_eq!(home.run(&["revoke", &handle, "--json"]).ended(0).json()["revoked"], 1);
+    assert!(home.open().load(key(1), at(now())).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_session_that_is_stored_twice_ends_by_its_handle() {
+    let home = Home::with(3).await;
+    let twice = live(50).owner("user 1");
+    home.put([(50, twice.clone()), (100, twice)].into_iter()).await;
+    let ran = home.run(&["verify", "--repair"]).ended(4);
+    let handle = live(50).handle().to_string();
+    assert!(
+        ran.out.contains(&handle) && ran.err.contains("revoke"),
+        "{}",
+        ran.shown()
+    );
+    assert_eq!(home.run(&["revoke", &handle, "--json"]).ended(0).json()["revoked"], 2);
+    home.run(&["verify"]).ended(0);
+    assert_eq!(home.open().verify().unwrap(), 6);
 }
 
 #[tokio::test]

@@ -62,6 +62,38 @@ async fn an_export_to_a_file_is_private_and_overwrites_nothing() {
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_takes_over_no_file_that_stands_where_its_draft_goes() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let home = Home::with(3).await;
+    let (file, draft, theirs) = (
+        home.path("sessions.jsonl"),
+        home.path("sessions.jsonl.part"),
+        home.path("theirs"),
+    );
+    let export = || {
+        home.run(&["export", "--values", "--output", file.to_str().unwrap()])
+            .ended(0);
+        assert!(!fs::symlink_metadata(&file).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!draft.exists());
+        fs::remove_file(&file).unwrap();
+    };
+    // What an interrupted one left, readable by all.
+    fs::write(&draft, "").unwrap();
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o644)).unwrap();
+    export();
+    fs::write(&theirs, "theirs").unwrap();
+    symlink(&theirs, &draft).unwrap();
+    export();
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+    // Under its own name, too, a link is something that is there, also one that leads nowhere.
+    symlink(home.path("nowhere"), &file).unwrap();
+    home.run(&["export", "--output", file.to_str().unwrap()]).ended(2);
+    assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+}
+
 #[tokio::test]
 async fn a_listing_cannot_be_imported() {
     let home = Home::with(3).await;

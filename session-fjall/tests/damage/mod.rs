@@ -56,6 +56,13 @@ pub fn remove_index_entry(path: &Path, index: &str, number: u64) -> StoreKey {
     key(number)
 }
 
+/// What is known of the last time a session was seen has another length.
+pub fn malform_sighting(path: &Path, number: u64) {
+    change(path, |keyspace| {
+        keyspace("seen").insert(key(number).as_bytes(), "short").unwrap()
+    });
+}
+
 pub fn remove_record(path: &Path, number: u64) {
     at_once(path, Damage::Record, number..number + 1);
 }
