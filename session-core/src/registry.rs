@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::engine::{Amended, Engine, unsupported};
+use crate::engine::{Amended, Engine, Whose, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{Handle, Owner};
@@ -231,12 +231,13 @@ impl Sessions {
     }
 
     async fn end(&self, owner: &Owner, which: Revoke) -> Result<u64> {
+        let whose = match which {
+            Revoke::One(handle) => Whose::One(handle),
+            Revoke::All | Revoke::Others(_) => Whose::Owner(owner),
+        };
+        let wake = self.engine.watchers().wake_after(whose);
         let revoked = self.index()?.revoke(owner, which, self.engine.now()).await;
-        // Even after an error: it may be done.
-        match which {
-            Revoke::One(handle) => self.engine.watchers().wake(handle),
-            Revoke::All | Revoke::Others(_) => self.engine.watchers().wake_owner(owner),
-        }
+        drop(wake);
         let sessions = revoked?;
         if sessions > 0 {
             self.engine.tell(Event::Revoked { owner, sessions });

@@ -1,13 +1,14 @@
 //! Backing a store up while it is in use: a copy as of one moment, in a folder that opens as a store.
 
-use std::path::Path;
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use fjall::Readable;
 use session_core::{Error, ErrorKind, Result};
 
 use crate::database::Tables;
 use crate::failure;
-use crate::folder::{Contents, Folder};
+use crate::folder::{self, Contents, Folder};
 use crate::progress::{Meter, Progress};
 use crate::store::FjallStore;
 
@@ -15,7 +16,8 @@ use crate::store::FjallStore;
 const CACHE: u64 = 1024 * 1024;
 
 impl FjallStore {
-    /// Copies everything into a folder that is missing or empty; answers how many records there are.
+    /// Copies everything into a folder that is missing or empty; answers how many records there are. An empty folder is closed to other
+    /// users first (mode 0700).
     ///
     /// Behaviour: the copy is what was stored at one moment, the indexes included, byte for byte; damage is copied too, so
     /// [`examine`](Self::examine) first. It is synced, and it opens as a store. Requests go on meanwhile. An interrupted copy is not yet
@@ -38,11 +40,12 @@ impl FjallStore {
     ///
     /// # Errors
     ///
-    /// [`Foreign`](session_core::ErrorKind::Foreign) if the folder holds anything, a store included; nothing in it is touched.
+    /// [`Foreign`](session_core::ErrorKind::Foreign) if the folder holds anything, a store included, or is this store's, around it or below it; nothing in it is touched.
     /// [`Permission`](session_core::ErrorKind::Permission) or [`Unavailable`](session_core::ErrorKind::Unavailable) if it cannot be
     /// written. Otherwise as [`Store::load`](session_core::Store::load).
     pub fn backup(&self, to: impl AsRef<Path>, mut progress: impl FnMut(Progress)) -> Result<u64> {
         let to = to.as_ref();
+        refuse_overlap(self.path(), to)?;
         self.walk(|reader| {
             let mut folder = Folder::claim(to)?;
             if folder.contents() == Contents::Store {
@@ -54,6 +57,7 @@ impl FjallStore {
                     ),
                 ));
             }
+            folder::close_to_others(to)?;
             let copy = Tables::create(&folder, CACHE)?;
             let written = |error| failure::opening(to, error);
             let snapshot = reader.tables.database.snapshot();
@@ -88,4 +92,41 @@ impl FjallStore {
             Ok(records)
         })
     }
+}
+
+/// A copy inside the store's folder would be damage to the store, or go when the store is dropped.
+fn refuse_overlap(store: &Path, to: &Path) -> Result<()> {
+    let resolved = |path| resolve(path).map_err(|error| failure::file("looking at the folder", path, error));
+    let (home, target) = (resolved(store)?, resolved(to)?);
+    if !target.starts_with(&home) && !home.starts_with(&target) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Foreign,
+        format!(
+            "backing the session store at {} up to {}: one is inside the other; choose a folder elsewhere, best on another disk",
+            home.display(),
+            target.display()
+        ),
+    ))
+}
+
+/// Where a path leads: links are followed as far as it exists, and what does not exist yet is taken as it will be created.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+        match resolved.canonicalize() {
+            Ok(real) => resolved = real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(resolved)
 }

@@ -1,7 +1,10 @@
 //! The database inside the folder: its keyspaces, how they are tuned, how it is opened and closed. What an operation reads is in
 //! [`read`](crate::read), what it writes in [`committer`](crate::committer).
 
+use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy};
@@ -165,9 +168,50 @@ fn check_files(folder: &Folder) -> Result<Journal> {
     if !database.join("version").is_file() || !database.join("keyspaces").is_dir() {
         return Err(failure::corrupt(folder.path(), "its database is missing"));
     }
+    refuse_strays(folder.path(), &database)?;
     Journal::newest(&database)
         .map_err(|error| failure::file("reading the journal of the session store in", &database, error))?
         .ok_or_else(|| failure::corrupt(folder.path(), "the journal of its database is missing"))
+}
+
+/// The engine panics over a folder where it expects its own, holding a lock that it takes again while it unwinds, which ends the
+/// process. Indexers and network disks leave such folders everywhere.
+fn refuse_strays(store: &Path, database: &Path) -> Result<()> {
+    let refuse = |name: &str, path: &Path, is_ours: bool| match is_ours {
+        true => Ok(()),
+        false => Err(failure::stray(store, &path.join(name))),
+    };
+    for name in folders(database)? {
+        refuse(&name, database, !name.to_ascii_lowercase().ends_with(".jnl"))?;
+    }
+    let keyspaces = database.join("keyspaces");
+    for name in folders(&keyspaces)? {
+        let is_number = name.parse::<u64>().is_ok_and(|number| number.to_string() == name);
+        refuse(&name, &keyspaces, is_number)?;
+        let tables = keyspaces.join(&name).join("tables");
+        if tables.is_dir() {
+            for name in folders(&tables)? {
+                // What a Mac leaves, the engine passes over.
+                refuse(&name, &tables, name.starts_with("._"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of what is in a folder and no file.
+fn folders(path: &Path) -> Result<Vec<String>> {
+    let list = || -> io::Result<_> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
+    };
+    list().map_err(|error| failure::file("listing", path, error))
 }
 
 /// How a keyspace is read.

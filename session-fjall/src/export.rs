@@ -1,16 +1,15 @@
 //! Sessions as lines of JSON: a listing for people and audits, or enough to restore them elsewhere. `docs/operations.md` specifies the
-//! lines.
+//! lines; [`import`](crate::import) reads them.
 //!
 //! No session id is in an export, because nobody but the browsers has them. A record is restored under its store key, the hash of its
 //! id; a browser's token leads to it again as long as the application's signing keys are the same.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value, json};
-use session_core::{Created, Error, ErrorKind, OwnerIndex, Persistence, Record, Result, StoreKey, Timestamp};
+use session_core::{Error, ErrorKind, Persistence, Record, Result, Timestamp};
 
-use crate::committer::Request;
 use crate::inventory::{Found, Stock, Walk};
 use crate::progress::{Meter, Progress};
 use crate::store::FjallStore;
@@ -35,19 +34,8 @@ pub struct Exported {
     pub unreadable: u64,
 }
 
-/// What [`FjallStore::import`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Imported {
-    /// Sessions that are stored now.
-    pub sessions: u64,
-    /// Sessions whose key is taken; what is there was left as it is.
-    pub present: u64,
-    /// Sessions that have expired since.
-    pub expired: u64,
-}
-
-const VERSION: u64 = 1;
+/// Of the lines.
+pub(crate) const VERSION: u64 = 1;
 
 impl FjallStore {
     /// Writes everything that is stored, as of one moment, as lines of JSON. Blocks; memory does not grow with the store.
@@ -94,74 +82,6 @@ impl FjallStore {
             Ok(exported)
         })
     }
-
-    /// Stores the sessions of an export that was made with [`Content::Values`], each under its key. Nothing is overwritten. Blocks.
-    ///
-    /// What was revoked after the export was made is not remembered by it: an import brings such sessions back.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](session_core::ErrorKind::Invalid) or [`Corrupt`](session_core::ErrorKind::Corrupt), naming the line, if it is no
-    /// such export, if a line is damaged or if the end is missing; what comes before that line is stored. Otherwise as
-    /// [`Store::create`](session_core::Store::create).
-    pub fn import(&self, from: impl BufRead, now: Timestamp, mut progress: impl FnMut(Progress)) -> Result<Imported> {
-        let mut imported = Imported::default();
-        let mut meter = Meter::new(&mut progress);
-        meter.start("sessions", 0);
-        let mut read = 0;
-        let mut head = false;
-        for (number, text) in (1..).zip(from.lines()) {
-            let text = text.map_err(|error| bad_line(number, "it cannot be read").with_source(error))?;
-            let value: Value =
-                serde_json::from_str(&text).map_err(|error| bad_line(number, "it is no JSON").with_source(error))?;
-            if !head {
-                check_head(&value)?;
-                head = true;
-                continue;
-            }
-            if value["end"] == true {
-                return match value["sessions"].as_u64() {
-                    Some(written) if written == read => Ok(imported),
-                    _ => Err(bad_line(
-                        number,
-                        "it counts other sessions than there are: lines are missing",
-                    )),
-                };
-            }
-            let (key, record) = parse(&value).map_err(|why| bad_line(number, why))?;
-            read += 1;
-            if record.is_expired(now) {
-                imported.expired += 1;
-            } else {
-                self.restore(key, record, now, &mut imported)?;
-            }
-            meter.tick();
-        }
-        Err(Error::new(
-            ErrorKind::Invalid,
-            format!(
-                "importing sessions: the export is cut off; {} sessions of it are stored. get the whole of it and import it again",
-                imported.sessions
-            ),
-        ))
-    }
-
-    fn restore(&self, key: StoreKey, record: Record, now: Timestamp, imported: &mut Imported) -> Result<()> {
-        // It was let in once: no limit of sessions keeps it out now.
-        let admission = self.epoch().into();
-        let created = self.ask_blocking(|reply| Request::Create {
-            key,
-            record,
-            admission,
-            now,
-            reply,
-        })?;
-        match created {
-            Created::Stored => imported.sessions += 1,
-            _ => imported.present += 1,
-        }
-        Ok(())
-    }
 }
 
 /// What may be shown of a session, as JSON.
@@ -202,43 +122,4 @@ fn unwritten(error: io::Error) -> Error {
         "writing an export of sessions: check the disk and its free space, or who reads it",
     )
     .with_source(error)
-}
-
-fn check_head(head: &Value) -> Result<()> {
-    match head["session_fjall_export"].as_u64() {
-        Some(VERSION) if head["values"] == true => Ok(()),
-        Some(VERSION) => Err(Error::new(
-            ErrorKind::Invalid,
-            "importing sessions: this export is a listing without values; export again with values",
-        )),
-        Some(version) => Err(Error::new(
-            ErrorKind::UnsupportedFormat,
-            format!(
-                "importing sessions: the export has version {version}, this release reads {VERSION}; use a newer one"
-            ),
-        )),
-        None => Err(Error::new(
-            ErrorKind::Invalid,
-            "importing sessions: this is no export of a session store; its first line says what it is",
-        )),
-    }
-}
-
-fn parse(session: &Value) -> Result<(StoreKey, Record), &'static str> {
-    let bytes = |name: &str| {
-        let text = session[name].as_str()?;
-        Base64UrlUnpadded::decode_vec(text).ok()
-    };
-    let key = bytes("store_key").and_then(|key| key.try_into().ok());
-    let key = key.ok_or("its store_key is missing or malformed")?;
-    let record = bytes("record").ok_or("its record is missing or malformed")?;
-    let record = Record::decode(&record).map_err(|_| "its record is damaged, or a newer release wrote it")?;
-    Ok((StoreKey::from_bytes(key), record))
-}
-
-fn bad_line(number: u64, why: &str) -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        format!("importing sessions: line {number}: {why}; what comes before is stored"),
-    )
 }

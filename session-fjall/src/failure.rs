@@ -74,6 +74,19 @@ pub(crate) fn corrupt(path: &Path, why: &str) -> Error {
     )
 }
 
+/// A folder stands among the engine's own that it did not make.
+pub(crate) fn stray(store: &Path, stray: &Path) -> Error {
+    Error::new(
+        ErrorKind::Foreign,
+        format!(
+            "opening the session store at {}: {} is not the storage engine's; move it out of the store's folder, and keep whatever made \
+             it from writing there",
+            store.display(),
+            stray.display()
+        ),
+    )
+}
+
 /// A file or folder could not be reached; `doing` is in the form "creating the folder".
 pub(crate) fn file(doing: &str, path: &Path, error: io::Error) -> Error {
     let (kind, remedy) = match error.kind() {

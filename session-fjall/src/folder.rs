@@ -291,3 +291,22 @@ pub(crate) fn warn_if_shared(path: &Path) {
 
 #[cfg(not(unix))]
 pub(crate) fn warn_if_shared(_path: &Path) {}
+
+/// Keeps other users out of a folder, before anything is in it.
+#[cfg(unix)]
+pub(crate) fn close_to_others(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let close = || {
+        let mode = fs::metadata(path)?.permissions().mode();
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+    };
+    close().map_err(|error| failure::file("closing to other users the folder", path, error))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn close_to_others(_path: &Path) -> Result<()> {
+    Ok(())
+}

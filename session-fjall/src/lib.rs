@@ -11,7 +11,8 @@
 //! | `read`       | what is read                                                            |
 //! | `inventory`  | everything that is stored, in order                                     |
 //! | `backup`     | a copy as of one moment                                                 |
-//! | `export`     | sessions as lines of JSON, and back (feature `cli`)                     |
+//! | `export`     | sessions as lines of JSON (feature `cli`)                               |
+//! | `import`     | and back (feature `cli`)                                                |
 //! | `cli`        | the program `session-fjall` (feature `cli`)                             |
 //! | `stats`      | [`StoreStats`]: what is stored, counted                                 |
 //! | `verify`     | [`Examination`]: whether records and indexes agree, and mending them    |
@@ -34,6 +35,8 @@ mod durability;
 mod export;
 mod failure;
 mod folder;
+#[cfg(feature = "cli")]
+mod import;
 mod inventory;
 mod journal;
 mod layout;
@@ -46,7 +49,9 @@ mod verify;
 pub use builder::FjallStoreBuilder;
 pub use durability::Durability;
 #[cfg(feature = "cli")]
-pub use export::{Content, Exported, Imported};
+pub use export::{Content, Exported};
+#[cfg(feature = "cli")]
+pub use import::Imported;
 pub use progress::Progress;
 pub use stats::StoreStats;
 pub use store::FjallStore;

@@ -204,9 +204,61 @@ async fn a_backup_overwrites_nothing() {
     let store = FjallStore::open(&path).unwrap();
     assert_eq!(store.backup(&other, |_| {}).unwrap_err().kind(), ErrorKind::Foreign);
     assert_eq!(FjallStore::open(&other).unwrap().verify().unwrap(), 5);
-    assert_eq!(store.backup(&path, |_| {}).unwrap_err().kind(), ErrorKind::Locked);
     std::fs::create_dir(folder.path().join("theirs")).unwrap();
     std::fs::write(folder.path().join("theirs/notes"), "").unwrap();
     let error = store.backup(folder.path().join("theirs"), |_| {}).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Foreign);
+}
+
+#[tokio::test]
+async fn a_backup_into_around_or_below_the_store_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions");
+    damage::filled(&path, 3).await;
+    let store = FjallStore::open(&path).unwrap();
+    let mut targets: Vec<_> = [
+        "",
+        "copy",
+        "db/copy",
+        "db/keyspaces/7",
+        "missing/../db/copy",
+        "..",
+        "../sessions/copy",
+        "../x/../sessions/copy",
+    ]
+    .map(|inner| path.join(inner))
+    .into();
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        targets.push(link.join("copy"));
+    }
+    for target in targets {
+        let error = store.backup(&target, |_| {}).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Foreign, "{}: {error}", target.display());
+        let real = folder.path().canonicalize().unwrap();
+        assert!(
+            error.to_string().contains(real.join("sessions").to_str().unwrap()),
+            "{error}"
+        );
+        for made in ["copy", "db/copy", "db/keyspaces/7", "missing"] {
+            assert!(!path.join(made).exists(), "{made} was left behind");
+        }
+    }
+    drop(store);
+    assert_eq!(FjallStore::open(&path).unwrap().verify().unwrap(), 3);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_backup_is_private_also_in_an_empty_folder_that_others_could_enter() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("sessions"), folder.path().join("copy"));
+    damage::filled(&path, 3).await;
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    FjallStore::open(&path).unwrap().backup(&copy, |_| {}).unwrap();
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
 }

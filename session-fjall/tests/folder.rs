@@ -266,6 +266,35 @@ async fn a_damaged_table_is_an_error_that_names_the_path() {
     assert_eq!(FjallStore::open(&path).unwrap().verify().unwrap(), 300);
 }
 
+/// The engine would panic over them while it holds a lock, and end the process.
+#[tokio::test]
+async fn a_folder_of_others_among_the_engine_s_is_an_error_and_leaves_the_process_alive() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("sessions");
+    filled(&path, 3).await;
+    let keyspaces = path.join("db/keyspaces");
+    let mut places = vec![path.join("db/old.jnl")];
+    for stray in ["@eaDir", "notes", "-1", "07", "+7", "99999999999999999999"] {
+        places.push(keyspaces.join(stray));
+        places.push(keyspaces.join("1/tables").join(stray));
+    }
+    for stray in places {
+        fs::create_dir(&stray).unwrap();
+        let error = refused_untouched(&path);
+        assert_eq!(error.kind(), ErrorKind::Foreign, "{error}");
+        let shown = error.to_string();
+        assert!(
+            shown.contains(stray.to_str().unwrap()) && shown.contains("move it"),
+            "{shown}"
+        );
+        fs::remove_dir(stray).unwrap();
+    }
+    // Where it does no harm.
+    fs::create_dir(path.join("db/@eaDir")).unwrap();
+    fs::write(keyspaces.join("notes"), "theirs").unwrap();
+    assert_eq!(FjallStore::open(&path).unwrap().verify().unwrap(), 3);
+}
+
 #[tokio::test]
 async fn a_dropped_store_leaves_nothing_of_ours() {
     let scratch = tempfile::tempdir().unwrap();

@@ -28,6 +28,7 @@ pub(crate) use amend::Amended;
 pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;
+pub(crate) use watchers::Whose;
 
 /// Everything that the requests of an application share: store, keys, configuration, clock, observers and the cleaner.
 ///

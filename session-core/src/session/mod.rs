@@ -119,7 +119,8 @@ impl Session {
     /// Removes the value under a key, if there is one.
     pub fn remove(&self, key: impl KeyName) {
         let mut state = self.state();
-        if state.value(key.name()).is_some() {
+        // What a step of ours left absent may be there when that runs again.
+        if state.value(key.name()).is_some() || state.is_changed(key.name()) {
             state.changes.remove(key.name());
         }
     }
@@ -219,7 +220,7 @@ impl Session {
     /// [`destroy`](Self::destroy).
     pub fn clear(&self) {
         let mut state = self.state();
-        if !state.names().is_empty() {
+        if !state.names().is_empty() || state.has_changed_values() {
             state.changes.clear();
         }
     }

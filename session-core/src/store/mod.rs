@@ -102,7 +102,7 @@ pub trait OwnerIndex: Send + Sync {
     ///
     /// Behaviour: from the moment it answers, none of the chosen sessions loads (P11). With [`Revoke::All`] and
     /// [`Revoke::Others`], no login of this owner that began before it answered succeeds afterwards; but a login to the session that
-    /// is kept does.
+    /// is kept does, unless another revocation refuses it: a later one spares nobody whom an earlier one did not.
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64>;
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Admission, Created, Deleted, Engine, ErrorKind, MemoryStore, Outcome, Owner, OwnerIndex, OwnerLimit, Record,
-    Replaced, Result, Revision, Rotated, Rotation, Session, SessionConfig, SigningKeys, Store, StoreKey, Swept,
+    Admission, Created, Deleted, Engine, ErrorKind, FlashLevel, MemoryStore, Outcome, Owner, OwnerIndex, OwnerLimit,
+    Record, Replaced, Result, Revision, Rotated, Rotation, Session, SessionConfig, SigningKeys, Store, StoreKey, Swept,
     Timestamp, Touched, async_trait,
 };
 
@@ -107,6 +107,26 @@ async fn signing_in_again_and_renewing_need_no_room() {
         assert!(is_signed_in(&site, cookie.as_deref()).await);
     }
     assert_eq!(count(&site).await, 1);
+}
+
+#[tokio::test]
+async fn a_refused_login_leaves_a_session_to_work_with_also_if_the_visitor_s_was_renewed_elsewhere() {
+    let site = limited(OwnerLimit::refuse(1));
+    sign_in(&site).await;
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let told = site
+        .handle(cookie.as_deref(), async |session| {
+            session.login("alice").unwrap();
+            site.handle(cookie.as_deref(), async |session| session.renew()).await;
+            assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::TooManySessions);
+            session.flash(FlashLevel::Error, "too many").unwrap();
+        })
+        .await;
+    let (_, session) = site.request(told.as_deref()).await;
+    assert_eq!(session.take_flashes().unwrap().len(), 1);
+    assert_eq!(session.owner(), None);
 }
 
 #[tokio::test]

@@ -96,7 +96,11 @@ pub(super) fn import(path: &Path, what: &Import, out: &mut Output) -> Result<(),
         };
         drop(bar);
         let mut text = format!("imported {}", count(imported.sessions, "session"));
-        for (number, why) in [(imported.present, "there already"), (imported.expired, "expired")] {
+        for (number, why) in [
+            (imported.present, "there already"),
+            (imported.superseded, "renewed since, and there under the new id"),
+            (imported.expired, "expired"),
+        ] {
             if number > 0 {
                 text += &format!(", left out {}: {why}", count(number, "session"));
             }
@@ -104,7 +108,13 @@ pub(super) fn import(path: &Path, what: &Import, out: &mut Output) -> Result<(),
         if out.format == Format::Text {
             text += "; browsers stay signed in if the application has the same signing keys";
         }
-        let counts = json!({"sessions": imported.sessions, "present": imported.present, "expired": imported.expired});
+        let counts = json!({
+            "sessions": imported.sessions,
+            "present": imported.present,
+            "superseded": imported.superseded,
+            "expired": imported.expired,
+            "revoked": imported.revoked,
+        });
         out.say(&text, &counts)?;
         Ok(())
     })

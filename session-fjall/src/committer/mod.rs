@@ -5,6 +5,8 @@
 
 mod mend;
 mod request;
+#[cfg(feature = "cli")]
+mod restore;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,8 @@ use crate::layout::DEADLINE_KEY;
 
 pub(crate) use mend::Mend;
 pub(crate) use request::{Reply, Request};
+#[cfg(feature = "cli")]
+pub(crate) use restore::Restored;
 use sweep::Clearing;
 pub(crate) use sweep::{CHUNK, Cleared, Reaped, Rest};
 use write::{Done, Effect, Writer};
@@ -218,6 +222,17 @@ impl Committer {
                     _ => Class::Relaxed,
                 };
                 self.answer(reply, class, done)
+            }
+            #[cfg(feature = "cli")]
+            Request::Restore {
+                key,
+                record,
+                began,
+                now,
+                reply,
+            } => {
+                let done = writer.restore(key, &record, began, now);
+                self.answer(reply, Class::Relaxed, done)
             }
             Request::Replace {
                 key,

@@ -3,11 +3,13 @@
 use std::sync::Weak;
 
 use session_core::{
-    Admission, Created, Deleted, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
+    Admission, Created, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
     Timestamp, Touched,
 };
 
 use super::mend::Mend;
+#[cfg(feature = "cli")]
+use super::restore::Restored;
 use super::sweep::{Cleared, Reaped};
 
 /// A write, with where to send its answer.
@@ -19,6 +21,16 @@ pub(crate) enum Request {
         admission: Admission,
         now: Timestamp,
         reply: Reply<Created>,
+    },
+    /// A session out of an export.
+    #[cfg(feature = "cli")]
+    Restore {
+        key: StoreKey,
+        record: Record,
+        /// When the import began.
+        began: Epoch,
+        now: Timestamp,
+        reply: Reply<Restored>,
     },
     Replace {
         key: StoreKey,
@@ -102,6 +114,8 @@ impl Request {
     pub(crate) fn refuse(self, error: session_core::Error) {
         match self {
             Self::Create { reply, .. } => reply.send(Err(error)),
+            #[cfg(feature = "cli")]
+            Self::Restore { reply, .. } => reply.send(Err(error)),
             Self::Replace { reply, .. } => reply.send(Err(error)),
             Self::Rotate { reply, .. } => reply.send(Err(error)),
             Self::Touch { reply, .. } => reply.send(Err(error)),

@@ -143,3 +143,26 @@ async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
     assert_eq!(store.load(key(1), at(START)).await.unwrap(), Some(record));
     assert_eq!(store.verify().unwrap(), 1);
 }
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_restored_session_takes_no_place_that_leads_to_another_record() {
+    use super::Restored;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).owner("alice").record();
+    let restore = async |number| {
+        let restored = store.ask(|reply| Request::Restore {
+            key: key(number),
+            record: record.clone(),
+            began: store.epoch(),
+            now: at(START),
+            reply,
+        });
+        restored.await.unwrap()
+    };
+    assert_eq!(restore(1).await, Restored::Stored);
+    assert_eq!(restore(1).await, Restored::Present);
+    assert_eq!(restore(2).await, Restored::Superseded);
+    assert_eq!(store.verify().unwrap(), 1);
+}

@@ -30,7 +30,7 @@ pub(crate) enum Effect {
 }
 
 impl<T> Done<T> {
-    fn nothing(answer: T) -> std::result::Result<Self, Failure> {
+    pub(super) fn nothing(answer: T) -> std::result::Result<Self, Failure> {
         Ok(Self {
             answer,
             effect: Effect::Nothing,
@@ -215,7 +215,12 @@ impl Writer<'_> {
 
     /// Whether a login is let in, and which sessions of its owner have to end for it. With a limit it reads each of the owner's
     /// sessions. One that cannot be read does not load, so nobody uses it, and it does not count.
-    fn admit(&self, record: &Record, admission: Admission, now: Timestamp) -> std::result::Result<Admitted, Failure> {
+    pub(super) fn admit(
+        &self,
+        record: &Record,
+        admission: Admission,
+        now: Timestamp,
+    ) -> std::result::Result<Admitted, Failure> {
         let Some(owner) = record.owner() else {
             return Ok(Admitted::AfterEnding(Vec::new()));
         };
@@ -288,7 +293,7 @@ impl Writer<'_> {
     }
 
     /// Adds a session with its entries in all indexes.
-    fn put(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
+    pub(super) fn put(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
         batch.insert(&self.tables.records, key.as_bytes(), record.encode());
         self.enqueue(batch, key, record);
         if let Some(place) = layout::owner_key(record) {
@@ -341,7 +346,7 @@ impl Writer<'_> {
 
 /// What [`Writer::admit`] decided.
 #[derive(Debug)]
-enum Admitted {
+pub(super) enum Admitted {
     /// Let in, once these are ended.
     AfterEnding(Vec<(StoreKey, Stored)>),
     Revoked,
