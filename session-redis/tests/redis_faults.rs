@@ -290,8 +290,19 @@ mod redis {
     async fn a_durable_change_that_no_replica_confirms_is_an_error_that_says_so() -> Result<()> {
         let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
         let replica = Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
-        crate::support::until("the replica follows", || {
-            primary.cli(&["INFO", "replication"]).contains("state=online")
+        // A replica is called online up to a second before it confirms its first write.
+        primary.cli(&["SET", "a", "write"]);
+        let offset = |name: &str| {
+            let offsets = primary.cli(&["INFO", "replication"]);
+            let number = offsets
+                .split(name)
+                .nth(1)
+                .map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+            number.flatten().and_then(|number| number.parse::<u64>().ok())
+        };
+        let written = offset("master_repl_offset:").expect("a number");
+        crate::support::until("the replica confirms", || {
+            offset(",offset=").is_some_and(|seen| seen >= written)
         });
         let wait = Duration::from_millis(200);
         let store = builder(&primary.url()).wait_replicas(1, wait).open().await?;
@@ -316,7 +327,13 @@ mod redis {
         assert!(!is_there(&store, 2).await?, "it is done where it was sent");
         put(&store, 5).await?;
         replica.go_on();
-        store.delete(key(3)).await?;
+        let start = Instant::now();
+        while store.delete(key(3)).await.is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "the replica does not catch up"
+            );
+        }
         row(
             "a replica that confirms nothing (wait_replicas 1, 200 ms)",
             &format!(
