@@ -163,9 +163,16 @@ impl<'de> Deserialize<'de> for Handle {
 
 /// Who is signed in: the application's own name for a user, at most 255 bytes.
 ///
-/// A store indexes it by hash; it is kept in the record itself, so use an account id rather than an e-mail address.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// A store indexes it by hash; it is kept in the record itself, so use an account id rather than an e-mail address. `Debug` does not show
+/// it, so that nobody's name gets into a log by accident; `Display` does.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(std::sync::Arc<str>);
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner(…)")
+    }
+}
 
 impl Owner {
     /// The most bytes an owner may have.

@@ -4,6 +4,7 @@
 mod everyone;
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,8 +32,8 @@ pub struct Sessions {
     engine: Engine,
 }
 
-/// What may be shown of a session: nothing here opens it.
-#[derive(Clone, Debug, PartialEq)]
+/// What may be shown of a session: nothing here opens it. `Debug` does not show the label.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SessionInfo {
     /// The public name, to revoke by.
@@ -253,6 +254,18 @@ impl Sessions {
 
     fn index(&self) -> Result<&dyn OwnerIndex> {
         self.engine.store().owner_index().ok_or_else(unsupported)
+    }
+}
+
+impl fmt::Debug for SessionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionInfo")
+            .field("handle", &self.handle)
+            .field("created_at", &self.created_at)
+            .field("last_seen_at", &self.last_seen_at)
+            .field("expires_at", &self.expires_at)
+            .field("persistence", &self.persistence)
+            .finish_non_exhaustive()
     }
 }
 

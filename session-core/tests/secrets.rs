@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use session_core::conformance::store::Operation;
-use session_core::{Outcome, SigningKey, SigningKeys};
+use session_core::{Outcome, SigningKey, SigningKeys, Store};
 use tracing_subscriber::fmt::MakeWriter;
 
 use site::Site;
@@ -47,7 +47,8 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
-const VALUE: &str = "s3cret-value-of-alice";
+const VALUE: &str = "s3cret-value-of-hers";
+const OWNER: &str = "alice@example.org";
 
 #[tokio::test]
 async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
@@ -74,8 +75,9 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
     keep(&anonymous);
     let signed_in = site
         .handle(anonymous.as_deref(), async |session| {
-            session.login("alice").unwrap();
-            captured.note(session);
+            session.login(OWNER).unwrap();
+            session.set_label(VALUE).unwrap();
+            captured.note((session, session.owner()));
         })
         .await;
     keep(&signed_in);
@@ -112,8 +114,18 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
     site.faults.recover();
     site.handle(signed_in.as_deref(), async |session| session.destroy())
         .await;
-    let owner = "alice".parse().unwrap();
+    let owner = OWNER.parse().unwrap();
+    let (inbound, session) = site.request(None).await;
+    session.login(OWNER).unwrap();
+    session.set_label(VALUE).unwrap();
+    session.flash(session_core::FlashLevel::Info, VALUE).unwrap();
+    captured.note((
+        inbound.finish(Outcome::Success).await.unwrap(),
+        session.take_flashes().unwrap(),
+    ));
     captured.note(site.engine.sessions().unwrap().all(&owner).await.unwrap());
+    captured.note(site.engine.sessions().unwrap().everyone(None, 9).await.unwrap());
+    captured.note(site.faults.inventory().unwrap().page(None, 9).await.unwrap());
     captured.note(site.engine.sessions().unwrap().revoke_all(&owner).await);
     site.handle(Some(&format!("__Host-session={}", "A".repeat(64))), async |_| ())
         .await;
@@ -123,7 +135,8 @@ async fn no_token_id_or_value_reaches_a_log_an_error_or_debug() {
         text.contains("session created") && text.contains("session token rejected"),
         "nothing was captured"
     );
-    assert!(!text.contains(VALUE), "a value is shown:\n{text}");
+    assert!(!text.contains(VALUE), "a value, a message or a label is shown:\n{text}");
+    assert!(!text.contains(OWNER), "an owner is shown:\n{text}");
     assert!(text.contains("session refused a request") && text.contains("_session.csrf"));
     for part in [&csrf[..43], &csrf[43..]] {
         assert!(!text.contains(part), "a token of a form is shown:\n{text}");

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::execute::{Committed, Work};
 use super::outbound::Outbound;
 use super::plan::{
     BaseFact, CookieDeadline, CookieOp, Data, Facts, Holding, IdentityFact, Outcome, Plan, StoreOp, Token, Touch, plan,
 };
+use super::work::{Committed, Work};
 use crate::clock::Timestamp;
 use crate::config::OnServerError;
 use crate::cookie::Standing;

@@ -1,16 +1,16 @@
 //! Does to the store what the [plan](super::plan) says: applies what the handler wanted to what the store has, and again if another
 //! request was faster (P5); never revives what has ended (P6).
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Engine;
 use super::plan::StoreOp;
+use super::work::{Committed, Snapshot, Work, done};
 use crate::clock::Timestamp;
 use crate::cookie::Standing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Chain, Event};
-use crate::id::{Handle, SessionId, StoreKey};
+use crate::id::{Handle, SessionId};
 use crate::record::{Persistence, Record, Values};
 use crate::session::changes::{Changes, Identity};
 use crate::session::gone;
@@ -23,93 +23,6 @@ pub(super) const ATTEMPTS: u32 = 100;
 
 /// How often a fresh id may collide: once in 2^192 by chance, so more means a broken generator.
 const COLLISIONS: u32 = 3;
-
-/// What a commit left behind.
-pub(super) struct Committed {
-    /// What the session stands on now; `None` leaves it as it was.
-    pub(super) base: Option<Base>,
-    /// What went wrong after the base had changed.
-    pub(super) error: Option<Error>,
-}
-
-/// What a commit works on, taken out of the session so that no lock is held while the store works.
-pub(super) struct Work {
-    base: Option<Snapshot>,
-    pub(super) changes: Arc<Changes>,
-    /// Ids that the session may be stored under already: the store was asked, by this commit or by an earlier one, and its answer
-    /// was lost. Nobody else knows them, so what is stored there is ours.
-    unanswered: Mutex<Vec<SessionId>>,
-}
-
-impl Work {
-    pub(super) fn new(base: &Base, changes: Changes, unanswered: Vec<SessionId>) -> Self {
-        Self {
-            base: Snapshot::of(base),
-            changes: Arc::new(changes),
-            unanswered: Mutex::new(unanswered),
-        }
-    }
-
-    /// What is still unanswered, for the next commit. Nothing under this lock panics.
-    pub(super) fn take_unanswered(&self) -> Vec<SessionId> {
-        std::mem::take(&mut *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn unanswered(&self) -> Vec<SessionId> {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The store is about to be asked to store the session under this id.
-    fn ask(&self, id: &SessionId) {
-        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        unanswered.push(id.clone());
-    }
-
-    /// The store has said that the last one it was asked for is not stored.
-    fn denied(&self) {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    }
-}
-
-struct Snapshot {
-    id: SessionId,
-    key: StoreKey,
-    record: Record,
-    standing: Standing,
-}
-
-impl Snapshot {
-    fn of(base: &Base) -> Option<Self> {
-        let Live {
-            id,
-            key,
-            record,
-            standing,
-        } = base.live()?;
-        Some(Self {
-            id: id.clone(),
-            key: *key,
-            record: record.clone(),
-            standing: *standing,
-        })
-    }
-
-    fn with(&self, record: Record) -> Base {
-        Base::Live(Live {
-            id: self.id.clone(),
-            key: self.key,
-            record,
-            standing: self.standing,
-        })
-    }
-}
-
-fn done(base: Base) -> Result<Committed> {
-    Ok(Committed {
-        base: Some(base),
-        error: None,
-    })
-}
 
 impl Engine {
     pub(super) async fn execute(&self, op: StoreOp, work: &Work, now: Timestamp) -> Result<Committed> {

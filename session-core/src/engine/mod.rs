@@ -8,6 +8,7 @@ mod inbound;
 mod outbound;
 mod plan;
 mod watchers;
+mod work;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -3,6 +3,7 @@
 //! Lock order: revocation turn, owner stripe, shards by ascending number. A shard is never held while an owner stripe is locked.
 
 mod inventory;
+mod shard;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,12 +14,13 @@ use async_trait::async_trait;
 
 use super::{
     Admission, Backlog, Created, Cursor, Deleted, Epoch, Inventory, Owned, OwnedPage, OwnerIndex, Page, Replaced,
-    Revocations, Revoke, Room, Rotated, Rotation, Store, Swept, Touched,
+    Revocations, Revoke, Rotated, Rotation, Store, Swept, Touched,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
+use shard::{SHARDS, Shard, Shards, shard_of};
 
 /// Keeps sessions in the memory of this process: for tests, for development, and for services whose sessions may end with them.
 ///
@@ -36,31 +38,10 @@ pub struct MemoryStore {
     turn: Mutex<()>,
 }
 
-/// A key is a hash, so its first byte picks a shard evenly; its upper bits do, so that shards are in the order of keys.
-const SHARDS: usize = 64;
-
-#[derive(Debug, Default)]
-struct Shard {
-    /// In the order of keys, for the inventory.
-    entries: BTreeMap<StoreKey, Entry>,
-    /// One for every entry: `(entry.queued, key)`.
-    deadlines: BTreeSet<(Timestamp, StoreKey)>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    record: Record,
-    /// Where the entry stands in `deadlines`: at its deadline or earlier, never later. A touch leaves it.
-    queued: Timestamp,
-}
-
 /// The sessions of each owner, newest first. An entry may be stale after its session has ended, for a moment; none is missing.
 type Owners = HashMap<[u8; 32], BTreeMap<Place, StoreKey>>;
 
 type Place = (Reverse<Timestamp>, Handle);
-
-/// Several shards at once.
-struct Shards<'a>(BTreeMap<usize, MutexGuard<'a, Shard>>);
 
 impl MemoryStore {
     /// An empty store.
@@ -276,94 +257,6 @@ impl Default for MemoryStore {
     }
 }
 
-impl Shard {
-    fn live(&mut self, key: StoreKey, now: Timestamp) -> Option<&mut Entry> {
-        self.entries.get_mut(&key).filter(|entry| !entry.record.is_expired(now))
-    }
-
-    fn insert(&mut self, key: StoreKey, record: Record) {
-        let queued = record.expires_at();
-        self.deadlines.insert((queued, key));
-        self.entries.insert(key, Entry { record, queued });
-    }
-
-    fn remove(&mut self, key: StoreKey) -> Option<Record> {
-        let entry = self.entries.remove(&key)?;
-        self.deadlines.remove(&(entry.queued, key));
-        Some(entry.record)
-    }
-
-    /// Moves an entry to another place in the expiry index.
-    fn requeue(&mut self, key: StoreKey, at: Timestamp) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            self.deadlines.remove(&(entry.queued, key));
-            entry.queued = at;
-            self.deadlines.insert((at, key));
-        }
-    }
-
-    fn replace(&mut self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Replaced {
-        let Some(entry) = self.live(key, now) else {
-            return Replaced::Gone;
-        };
-        if entry.record.revision() != expected {
-            return Replaced::Conflict(entry.record.clone());
-        }
-        entry.record = record.seen(entry.record.seen_at());
-        let deadline = entry.record.expires_at();
-        if deadline < entry.queued {
-            self.requeue(key, deadline);
-        }
-        Replaced::Stored
-    }
-
-    /// Takes what is due; an entry that was touched since is put back at its true deadline.
-    fn sweep(&mut self, now: Timestamp, limit: usize, swept: &mut Vec<(StoreKey, Record)>) {
-        while swept.len() < limit
-            && let Some(&(queued, key)) = self.deadlines.first()
-            && queued <= now
-        {
-            match self.live(key, now).map(|entry| entry.record.expires_at()) {
-                Some(deadline) => self.requeue(key, deadline),
-                None => swept.extend(self.remove(key).map(|record| (key, record))),
-            }
-        }
-    }
-}
-
-impl Shards<'_> {
-    fn of(&mut self, key: StoreKey) -> &mut Shard {
-        self.0
-            .get_mut(&shard_of(key))
-            .expect("the shards of all keys that an operation names are locked")
-    }
-
-    /// Which of the owner's sessions have to end so that one more has room; `None` if it has none.
-    fn make_room(
-        &mut self,
-        mut others: Vec<(Place, StoreKey)>,
-        admission: Admission,
-        now: Timestamp,
-    ) -> Option<Vec<(Place, StoreKey)>> {
-        others.retain(|(_, key)| self.of(*key).live(*key, now).is_some());
-        match admission.room(others.len()) {
-            Room::Free => Some(Vec::new()),
-            Room::AfterEnding(excess) => Some(others.split_off(others.len() - excess)),
-            Room::None => None,
-        }
-    }
-
-    fn end(&mut self, sessions: &mut BTreeMap<Place, StoreKey>, oldest: Vec<(Place, StoreKey)>) -> Vec<Handle> {
-        let mut ended = Vec::with_capacity(oldest.len());
-        for (place, key) in oldest {
-            self.of(key).remove(key);
-            sessions.remove(&place);
-            ended.push(place.1);
-        }
-        ended
-    }
-}
-
 #[async_trait]
 impl Store for MemoryStore {
     async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
@@ -454,10 +347,6 @@ fn counted(owners: &Owners, owner: &Owner, admission: Admission) -> Vec<(Place, 
 
 fn place(record: &Record) -> Place {
     (Reverse(record.created_at()), record.handle())
-}
-
-fn shard_of(key: StoreKey) -> usize {
-    usize::from(key.as_bytes()[0]) * SHARDS / 256
 }
 
 /// No code under a lock of this store panics, so a poisoned lock still guards sound data.

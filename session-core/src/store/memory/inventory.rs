@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, SHARDS, Shard, lock, shard_of};
+use super::shard::{SHARDS, Shard, shard_of};
+use super::{MemoryStore, lock};
 use crate::error::Result;
 use crate::id::StoreKey;
 use crate::store::{Inventory, InventoryPage};
