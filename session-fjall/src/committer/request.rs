@@ -3,7 +3,7 @@
 use std::sync::Weak;
 
 use session_core::{
-    Admission, Created, Deleted, Epoch, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
+    Admission, Created, Deleted, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
     Timestamp, Touched,
 };
 
@@ -28,7 +28,7 @@ pub(crate) enum Request {
         key: StoreKey,
         record: Record,
         /// When the import began.
-        began: Epoch,
+        began: session_core::Epoch,
         now: Timestamp,
         reply: Reply<Restored>,
     },
