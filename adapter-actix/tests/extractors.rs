@@ -18,10 +18,11 @@ use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use adapter_actix::{
     CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FromSession, Key,
-    MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionMiddleware, SessionValue, Sessions,
-    SignedIn, SigningKeys, Store, Value,
+    MemoryStore, OptionalSession, Session, SessionAdmin, SessionConfig, SessionError, SessionMiddleware, SessionValue,
+    Sessions, SignedIn, SigningKeys, Store, Value,
 };
 use serde::{Deserialize, Serialize};
+use session_core::AdminAccess;
 use session_core::conformance::http::client::{Browser, Response, send};
 use session_core::conformance::store::FaultyStore;
 
@@ -220,7 +221,14 @@ async fn the_registry_is_an_extractor() {
 #[tokio::test]
 async fn a_route_without_the_middleware_answers_500() {
     let running = server::serve(|listener| {
-        let server = HttpServer::new(|| App::new().configure(usual).configure(made_of_a_session)).workers(1);
+        let admin = || SessionAdmin::new(|_: &session_core::Session| AdminAccess::Granted);
+        let app = move || {
+            App::new()
+                .configure(usual)
+                .configure(made_of_a_session)
+                .service(web::scope("/admin").service(admin()))
+        };
+        let server = HttpServer::new(app).workers(1);
         Ok(server.disable_signals().listen(listener)?.run())
     });
     let running = running.await;
@@ -235,6 +243,8 @@ async fn a_route_without_the_middleware_answers_500() {
         "/greeting",
         "/order",
         "/empty",
+        "/admin",
+        "/admin/stats.json",
     ] {
         let method = if matches!(path, "/order" | "/empty") {
             "POST"

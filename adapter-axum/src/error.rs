@@ -1,6 +1,5 @@
 //! [`SessionError`]: a session error as an axum response. Which status an error has is decided in `session-core`.
 
-use std::fmt;
 use std::ops::Deref;
 
 use axum_core::response::{IntoResponse, Response};
@@ -20,8 +19,9 @@ use session_core::Error;
 ///     Ok(format!("visit {visits}"))
 /// }
 /// ```
-#[derive(Debug)]
-pub struct SessionError(Error);
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SessionError(#[from] Error);
 
 impl SessionError {
     /// The error itself.
@@ -30,29 +30,11 @@ impl SessionError {
     }
 }
 
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
 impl Deref for SessionError {
     type Target = Error;
 
     fn deref(&self) -> &Error {
         &self.0
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 

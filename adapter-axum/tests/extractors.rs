@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 
+use adapter_axum::SessionAdmin;
 use adapter_axum::{
     CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Extract, FlashLevel, Flashes, FromSession, Key,
     MemoryStore, OptionalSession, Session, SessionConfig, SessionError, SessionLayer, SessionValue, Sessions, SignedIn,
@@ -16,6 +17,7 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE, VARY};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use session_core::AdminAccess;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn layer() -> SessionLayer {
@@ -188,8 +190,19 @@ async fn the_registry_is_an_extractor() {
 
 #[tokio::test]
 async fn a_route_without_the_layer_answers_500() {
-    let app = made_of_a_session().route("/", get(async |_: Session| "unreachable"));
-    for path in ["/", "/form", "/news", "/cart", "/greeting"] {
+    let admin = SessionAdmin::new(|_: &session_core::Session| AdminAccess::Granted);
+    let app = made_of_a_session()
+        .route("/", get(async |_: Session| "unreachable"))
+        .nest_service("/admin", admin);
+    for path in [
+        "/",
+        "/form",
+        "/news",
+        "/cart",
+        "/greeting",
+        "/admin",
+        "/admin/stats.json",
+    ] {
         let status = ask(&app, path, None).await.0.status();
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
     }

@@ -1,6 +1,5 @@
 //! [`SessionError`]: a session error as an answer of Rocket's. Which status an error has is decided in `session-core`.
 
-use std::fmt;
 use std::io::Cursor;
 use std::ops::Deref;
 
@@ -22,8 +21,9 @@ use session_core::Error;
 ///     Ok(format!("visit {visits}"))
 /// }
 /// ```
-#[derive(Debug)]
-pub struct SessionError(Error);
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SessionError(#[from] Error);
 
 impl SessionError {
     /// The error itself.
@@ -32,29 +32,11 @@ impl SessionError {
     }
 }
 
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
 impl Deref for SessionError {
     type Target = Error;
 
     fn deref(&self) -> &Error {
         &self.0
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 

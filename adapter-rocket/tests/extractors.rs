@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use adapter_rocket::{
     CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FromSession, Key,
-    MemoryStore, OptionalSession, Session, SessionError, SessionFairing, SessionValue, Sessions, SignedIn, SigningKeys,
-    Value,
+    MemoryStore, OptionalSession, Session, SessionAdmin, SessionError, SessionFairing, SessionValue, Sessions,
+    SignedIn, SigningKeys, Value,
 };
 use rocket::config::LogLevel;
 use rocket::error::ErrorKind;
@@ -17,6 +17,7 @@ use rocket::http::{ContentType, Cookie, CookieJar, Header, Status};
 use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::serde::{Deserialize, Serialize};
 use rocket::{Build, Config, Rocket, get, post, routes};
+use session_core::AdminAccess;
 use session_core::conformance::store::FaultyStore;
 
 #[get("/login")]
@@ -435,6 +436,17 @@ async fn a_guard_without_the_fairing_keeps_the_rocket_from_launching() {
     ] {
         let error = rocket::custom(quiet()).mount("/", routes).ignite().await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::SentinelAborts(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_administration_without_the_fairing_answers_500() {
+    let admin = SessionAdmin::new(|_: &session_core::Session| AdminAccess::Granted);
+    let client = Client::untracked(rocket::custom(quiet()).mount("/admin", admin))
+        .await
+        .unwrap();
+    for path in ["/admin", "/admin/", "/admin/stats.json"] {
+        assert_eq!(get(&client, path).await.status(), Status::InternalServerError, "{path}");
     }
 }
 

@@ -3,11 +3,12 @@
 
 const PAUSE_MS = 400; // so long after the last key
 
-const form = document.querySelector("#gift");
+const gift = document.querySelector("#gift");
+const form = gift.querySelector("form");
 const field = form.elements.note;
 const button = form.querySelector("button");
 const status = form.querySelector("output");
-const items = Number(form.dataset.items);
+const items = Number(gift.dataset.items);
 
 let socket = null;
 let pause = null;

@@ -12,6 +12,12 @@ impl Money {
     pub fn times(self, count: u32) -> Self {
         Self(self.0 * u64::from(count))
     }
+
+    /// So much of it, to the cent below.
+    #[must_use]
+    pub fn percent(self, percent: u64) -> Self {
+        Self(self.0 * percent / 100)
+    }
 }
 
 impl std::iter::Sum for Money {

@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
-use session_core::{Handle, KeyName, Owner, Persistence, Result, Session, Timestamp};
+use session_core::{Handle, KeyName, Owner, Persistence, RESERVED_PREFIX, Result, Session, SessionValue, Timestamp};
 
-use crate::shop::{self, CART, NOTE, VISITS};
+use crate::accounts;
+use crate::members::Role;
+use crate::shop::{Cart, NOTE, VISITS};
 
 /// What is known of a session that is stored.
 #[derive(Clone, Debug)]
@@ -63,15 +65,20 @@ fn values(session: &Session) -> Result<Vec<(String, String)>> {
     for key in session.keys() {
         let meaning = if key == VISITS.name() {
             session.get(VISITS)?.unwrap_or_default().to_string()
-        } else if key == CART.name() {
-            match shop::cart(session)?.items() {
+        } else if key == Cart::KEY.name() {
+            match session.get(Cart::KEY)?.unwrap_or_default().items() {
                 1 => "1 item".to_owned(),
                 items => format!("{items} items"),
             }
         } else if key == NOTE.name() {
-            format!("{} characters for the card", shop::note(session)?.chars().count())
+            let note = session.get(NOTE)?.unwrap_or_default();
+            format!("{} characters for the card", note.chars().count())
+        } else if key == Role::KEY.name() {
+            accounts::role(session)?.as_str().to_owned()
+        } else if key.starts_with(RESERVED_PREFIX) {
+            "for the tokens in forms".to_owned()
         } else {
-            "a notice for the next page".to_owned()
+            "where to go after signing in".to_owned()
         };
         values.push((key, meaning));
     }

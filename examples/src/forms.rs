@@ -1,12 +1,17 @@
-//! What the pages post. Every framework reads these from `application/x-www-form-urlencoded`.
+//! What the pages post. Every framework reads these from `application/x-www-form-urlencoded`, and checks the token that came along.
 
 use serde::Deserialize;
 use session_core::Owner;
 
-use crate::shop::Stay;
+use crate::accounts::Stay;
+use crate::members::Role;
 
 /// The most bytes of a form. The largest is a gift note: 500 characters of up to 12 bytes each, as `%F0%9F%8E%81`.
 pub const LIMIT: usize = 16 * 1024;
+
+/// A button alone: pressing it says everything.
+#[derive(Debug, Deserialize)]
+pub struct Button {}
 
 /// One product: to add or to remove.
 #[derive(Debug, Deserialize)]
@@ -29,6 +34,22 @@ pub struct Quantity {
 pub struct Gift {
     /// The note as typed; a [`Note`](crate::note::Note) if it fits.
     pub note: String,
+}
+
+/// A session to end.
+#[derive(Debug, Deserialize)]
+pub struct Device {
+    /// Its public name.
+    pub handle: String,
+}
+
+/// A new role for a member.
+#[derive(Debug, Deserialize)]
+pub struct RoleChange {
+    /// Whose.
+    pub member: String,
+    /// Which.
+    pub role: Role,
 }
 
 /// Who signs in.

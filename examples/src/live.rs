@@ -4,21 +4,17 @@
 //! The socket holds a [`Session`] after the head of its response, the 101, was sent. Such a handle still reads, changes and ends the
 //! session, but can neither create nor renew one: the browser could not learn the token any more.
 
-use std::time::Duration;
-
 use serde_json::json;
-use session_core::{ErrorKind, Result, Session};
+use session_core::{ErrorKind, Result, Session, SessionValue};
 
 use crate::failure::Failure;
 use crate::note::Note;
-use crate::{server, shop};
+use crate::server;
+use crate::shop::{self, Cart};
 
 /// The most bytes of a message, and of a frame. A note of [`Note::LONGEST`] characters takes up to four bytes each; what is a little
 /// longer is refused in words, what is longer than this ends the socket.
 pub const LARGEST_MESSAGE: usize = 4096;
-
-/// How often to ask the store whether the session has ended while nobody types: one read by key, microseconds.
-pub const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// One open socket's side of the conversation.
 #[derive(Debug)]
@@ -26,7 +22,6 @@ pub struct Live {
     session: Session,
     /// Whether there was a session when the socket opened. Asked once: a session that ended since looks new, too.
     visitor: Visitor,
-    check_every: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,18 +51,14 @@ pub enum Reply {
 }
 
 impl Live {
-    /// For the session of the request that opens the socket; [`CHECK_EVERY`] is a good pace.
-    pub fn new(session: Session, check_every: Duration) -> Self {
+    /// For the session of the request that opens the socket.
+    pub fn new(session: Session) -> Self {
         let visitor = if session.is_new() {
             Visitor::Stranger
         } else {
             Visitor::Known
         };
-        Self {
-            session,
-            visitor,
-            check_every,
-        }
+        Self { session, visitor }
     }
 
     /// Takes the note as it now reads.
@@ -95,30 +86,18 @@ impl Live {
         self.session.reload().await?;
         shop::write_note(&self.session, note)?;
         self.session.save().await?;
-        Ok(shop::cart(&self.session)?.items())
+        Ok(self.session.get(Cart::KEY)?.unwrap_or_default().items())
     }
 
-    /// Waits until there is something to say without being asked; that is the last thing then.
+    /// Waits until there is something to say without being asked; that is the last thing then. The end of the session is noticed at
+    /// once, whoever ends it: a sign-out in another tab, another device of the same owner, the owner limit, its deadline.
     pub async fn watch(&self) -> Reply {
         if self.visitor == Visitor::Stranger {
             return Reply::Stranger;
         }
         tokio::select! {
-            () = self.ended() => Reply::Ended,
+            () = self.session.ended() => Reply::Ended,
             () = server::stopped() => Reply::Closing,
-        }
-    }
-
-    /// Returns when the session has ended: signed out or renewed by another tab, revoked, or expired.
-    async fn ended(&self) {
-        loop {
-            match self.session.is_live().await {
-                Ok(true) => {}
-                Ok(false) => return,
-                // A store that is down ends no session.
-                Err(error) => tracing::warn!(%error, "asking whether a socket's session has ended"),
-            }
-            tokio::time::sleep(self.check_every).await;
         }
     }
 }
@@ -186,7 +165,7 @@ mod tests {
         let session = access.session([]).await.unwrap();
         session.login(ada()).unwrap();
         let _head = request.finish(Outcome::of_status(200)).await.unwrap();
-        (Live::new(session, Duration::from_millis(1)), engine, store)
+        (Live::new(session), engine, store)
     }
 
     #[tokio::test]
@@ -194,7 +173,7 @@ mod tests {
         let (live, ..) = live().await;
         assert_eq!(live.hear("For Grace").await, Reply::Saved { items: 0 });
         live.session.reload().await.unwrap();
-        assert_eq!(shop::note(&live.session).unwrap(), "For Grace");
+        assert_eq!(live.session.get(shop::NOTE).unwrap().as_deref(), Some("For Grace"));
     }
 
     #[tokio::test]

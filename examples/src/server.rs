@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use session_core::Result;
-use session_fjall::FjallStore;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::kept::Kept;
 
 /// How long requests that are under way may take when the server stops.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -26,27 +27,31 @@ pub fn announce(address: SocketAddr) {
     println!("Keepsake is open at http://{address}");
 }
 
-/// Returns on Ctrl-C, or on what a service manager sends.
-pub async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Ends on Ctrl-C, or on what a service manager sends. Such a signal counts from this call on, not only once the future is polled:
+/// call it before [`announce`], or who stops the shop right then kills it.
+pub fn stopped() -> impl Future<Output = ()> + Send {
     #[cfg(unix)]
-    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
         }
-        return;
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = interrupt.await;
 }
 
 /// Closes the store when the last request is done, or out of time. Handles that are still held, by a socket say, then fail.
 ///
 /// # Errors
 ///
-/// What `FjallStore::close` says: the disk is full, say.
-pub async fn close(store: &FjallStore) -> Result<()> {
-    store.close().await?;
+/// What [`Kept::close`] says: the disk is full, say.
+pub async fn close(kept: &Kept) -> Result<()> {
+    kept.close().await?;
     println!("Keepsake is closed. Open it again, and everybody is still signed in.");
     Ok(())
 }

@@ -1,18 +1,17 @@
 //! What a visitor does in the shop, on a [`Session`] and nothing else: no framework, no request, no response.
 //!
-//! A session holds up to four values: the [`CART`], its [`NOTE`], the [`VISITS`] and at times a [`NOTICE`]. All of it works before anybody signs in.
+//! A session holds up to three values of the shop's: the [`Cart`], its [`NOTE`] and the [`VISITS`]. All of it works before anybody signs in.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use session_core::{Key, Owner, Result, Session};
+use session_core::{CsrfToken, Flash, FlashLevel, Key, Owner, Persistence, Result, Session, SessionValue, Value};
 
+use crate::accounts;
 use crate::catalogue::{self, Money, PRODUCTS, Product};
 use crate::failure::Failure;
+use crate::members::Role;
 use crate::note::Note;
-
-/// What the visitor wants to buy.
-pub const CART: Key<Cart> = Key::new("cart");
 
 /// What to write on the card, if the cart is a gift. At most [`Note::LONGEST`] characters; never empty.
 pub const NOTE: Key<String> = Key::new("note");
@@ -20,14 +19,15 @@ pub const NOTE: Key<String> = Key::new("note");
 /// How often the visitor opened the shop.
 pub const VISITS: Key<u32> = Key::new("visits");
 
-/// What the next page has to say, once: the answer to a form is a redirect, which cannot say it.
-pub const NOTICE: Key<String> = Key::new("notice");
-
-/// Product ids and how many of each.
+/// What the visitor wants to buy: product ids and how many of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cart {
     /// Ids, not prices: those are the catalogue's to change. Each at least 1 and at most [`Self::MOST`].
     quantities: BTreeMap<String, u32>,
+}
+
+impl SessionValue for Cart {
+    const KEY: Key<Self> = Key::new("cart");
 }
 
 /// One product in a cart.
@@ -37,6 +37,13 @@ pub struct Line {
     pub product: &'static Product,
     /// How many.
     pub quantity: u32,
+}
+
+impl Line {
+    /// What it costs somebody of that role.
+    pub fn price(&self, role: Role) -> Money {
+        role.price(self.product.price).times(self.quantity)
+    }
 }
 
 impl Cart {
@@ -56,9 +63,9 @@ impl Cart {
         self.lines().map(|line| line.quantity).sum()
     }
 
-    /// What it costs.
-    pub fn total(&self) -> Money {
-        self.lines().map(|line| line.product.price.times(line.quantity)).sum()
+    /// What it costs somebody of that role.
+    pub fn total(&self, role: Role) -> Money {
+        self.lines().map(|line| line.price(role)).sum()
     }
 
     fn with(mut self, product: &Product, quantity: u32) -> Self {
@@ -75,39 +82,58 @@ impl Cart {
     }
 }
 
-/// Whether a session outlives the browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stay {
-    /// The cookie ends with the browser.
-    UntilBrowserCloses,
-    /// The browser keeps the cookie: "remember me".
-    Remembered,
-}
-
 /// What every page shows of its visitor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Visitor {
     /// Who is signed in.
-    pub name: Option<Owner>,
+    pub account: Option<Account>,
     /// How many things are in the cart.
     pub items: u32,
-    /// What there is to say.
-    pub notice: Option<String>,
+    /// What there is to say, once: the answer to a form is a redirect, which cannot say it.
+    pub flashes: Vec<Flash>,
 }
 
-/// Who is looking at a page. Takes the notice out of the session, as it is shown once.
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Their name.
+    pub name: Owner,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they asked to be remembered.
+    pub persistence: Persistence,
+    /// For the form to sign out with, which is on every page.
+    pub token: CsrfToken,
+}
+
+impl Visitor {
+    /// What they may do.
+    pub fn role(&self) -> Role {
+        self.account.as_ref().map_or(Role::default(), |account| account.role)
+    }
+}
+
+/// Who is looking at a page. Takes the messages out of the session, as they are shown once.
 ///
 /// # Errors
 ///
 /// If a value in the session is not of its type.
 pub fn visitor(session: &Session) -> Result<Visitor> {
-    let notice = session.get(NOTICE)?;
-    session.remove(NOTICE);
     Ok(Visitor {
-        name: session.owner(),
-        items: cart(session)?.items(),
-        notice,
+        account: account(session)?,
+        items: session.get(Cart::KEY)?.map_or(0, |cart| cart.items()),
+        flashes: session.take_flashes()?,
     })
+}
+
+fn account(session: &Session) -> Result<Option<Account>> {
+    let Some(name) = session.owner() else { return Ok(None) };
+    Ok(Some(Account {
+        name,
+        role: accounts::role(session)?,
+        persistence: session.persistence(),
+        token: session.csrf_token()?,
+    }))
 }
 
 /// Counts a visit and returns how many there were. Two windows that open at once count as two: no update is lost.
@@ -119,28 +145,19 @@ pub fn visit(session: &Session) -> Result<u32> {
     session.update(VISITS, |visits| visits.unwrap_or(0).saturating_add(1))
 }
 
-/// The visitor's cart.
-///
-/// # Errors
-///
-/// If the value in the session is not of its type.
-pub fn cart(session: &Session) -> Result<Cart> {
-    Ok(session.get(CART)?.unwrap_or_default())
-}
-
 /// Puts one more of a product into the cart.
 ///
 /// # Errors
 ///
 /// If there is no such product.
-pub fn add(session: &Session, product: &str) -> Result<(), Failure> {
+pub fn add(session: &Session, cart: &mut Value<Cart>, product: &str) -> Result<(), Failure> {
     let product = find(product)?;
-    session.update(CART, |cart| {
+    cart.update(|cart| {
         let cart = cart.unwrap_or_default();
         let quantity = cart.quantity(product) + 1;
         cart.with(product, quantity)
     })?;
-    Ok(say(session, format!("{} is in your cart.", product.name))?)
+    Ok(session.flash(FlashLevel::Success, format!("{} is in your cart.", product.name))?)
 }
 
 /// Changes how many of a product are in the cart.
@@ -148,9 +165,9 @@ pub fn add(session: &Session, product: &str) -> Result<(), Failure> {
 /// # Errors
 ///
 /// If there is no such product.
-pub fn change(session: &Session, product: &str, quantity: u32) -> Result<(), Failure> {
+pub fn change(cart: &mut Value<Cart>, product: &str, quantity: u32) -> Result<(), Failure> {
     let product = find(product)?;
-    session.update(CART, move |cart| cart.unwrap_or_default().with(product, quantity))?;
+    cart.update(move |cart| cart.unwrap_or_default().with(product, quantity))?;
     Ok(())
 }
 
@@ -159,24 +176,53 @@ pub fn change(session: &Session, product: &str, quantity: u32) -> Result<(), Fai
 /// # Errors
 ///
 /// If there is no such product.
-pub fn remove(session: &Session, product: &str) -> Result<(), Failure> {
-    change(session, product, 0)?;
-    Ok(say(session, format!("{} is out of your cart.", find(product)?.name))?)
+pub fn remove(session: &Session, cart: &mut Value<Cart>, product: &str) -> Result<(), Failure> {
+    change(cart, product, 0)?;
+    Ok(session.flash(
+        FlashLevel::Success,
+        format!("{} is out of your cart.", find(product)?.name),
+    )?)
 }
 
 /// Takes everything out of the cart, and its note.
 pub fn empty(session: &Session) {
-    session.remove(CART);
+    session.remove(Cart::KEY);
     session.remove(NOTE);
 }
 
-/// What the gift note says; empty if there is none.
+/// What the cart's page shows.
+#[derive(Clone, Debug)]
+pub struct Basket {
+    /// What is in it; something is.
+    pub cart: Cart,
+    /// What the gift note says; empty if there is none.
+    pub note: String,
+    /// For its forms.
+    pub token: CsrfToken,
+}
+
+impl Basket {
+    /// With a note that is not saved.
+    #[must_use]
+    pub fn with_note(self, note: String) -> Self {
+        Self { note, ..self }
+    }
+}
+
+/// What is in the cart; `None` if nothing. Its page has no forms then, so it asks for no token, and a stranger gets no session.
 ///
 /// # Errors
 ///
-/// If the value in the session is not of its type.
-pub fn note(session: &Session) -> Result<String> {
-    Ok(session.get(NOTE)?.unwrap_or_default())
+/// If a value in the session is not of its type.
+pub fn basket(session: &Session) -> Result<Option<Basket>> {
+    let Some(cart) = session.get(Cart::KEY)?.filter(|cart| cart.items() > 0) else {
+        return Ok(None);
+    };
+    Ok(Some(Basket {
+        cart,
+        note: session.get(NOTE)?.unwrap_or_default(),
+        token: session.csrf_token()?,
+    }))
 }
 
 /// Writes the gift note; an empty one takes it away. Of two tabs that write, the later one counts.
@@ -190,35 +236,6 @@ pub fn write_note(session: &Session, note: Note) -> Result<()> {
         None => session.remove(NOTE),
     }
     Ok(())
-}
-
-/// Signs somebody in. The session moves to a new id, so that nobody who knew the old one comes along, and keeps its cart.
-///
-/// # Errors
-///
-/// If a value in the session is not of its type.
-pub fn sign_in(session: &Session, owner: &Owner, stay: Stay, label: &str) -> Result<()> {
-    session.login(owner.as_str())?;
-    match stay {
-        Stay::Remembered => session.remember(),
-        Stay::UntilBrowserCloses => session.forget(),
-    }
-    session.set_label(label)?;
-    say(session, format!("Welcome, {owner}."))
-}
-
-/// Signs out: the session ends, here and in the browser, and the cart with it.
-///
-/// # Errors
-///
-/// If the notice cannot be stored. It goes into a new session: the old one is gone.
-pub fn sign_out(session: &Session) -> Result<()> {
-    session.destroy();
-    say(session, "You are signed out, and your cart is empty.".to_owned())
-}
-
-fn say(session: &Session, notice: String) -> Result<()> {
-    session.insert(NOTICE, notice)
 }
 
 fn find(product: &str) -> Result<&'static Product, Failure> {
@@ -239,7 +256,8 @@ mod tests {
         let names: Vec<_> = cart.lines().map(|line| line.product.id).collect();
         assert_eq!(names, ["mug", "teapot"]);
         assert_eq!(cart.items(), 3);
-        assert_eq!(cart.total(), Money(76_00));
+        assert_eq!(cart.total(Role::Customer), Money(76_00));
+        assert_eq!(cart.total(Role::Clerk), Money(60_80));
     }
 
     #[test]

@@ -52,6 +52,10 @@ impl Session {
     /// The secret is made when it is first asked for, and stored with the session, also for a visitor who had none. A
     /// [`login`](Self::login) or [`renew`](Self::renew) discards it: ask for a token after that, not before.
     ///
+    /// Two tokens are never good, and the form is refused and has to be loaded again: the first one of a session in the page of a server
+    /// error, because what such a request wanted stored is dropped; and what a ninth request got while eight others were the first to ask
+    /// at the same time.
+    ///
     /// ```
     /// # use session_core::{CSRF_FIELD, Error, Session};
     /// fn form(session: &Session) -> Result<String, Error> {
@@ -62,14 +66,21 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// [`ErrorKind::ResponseSent`] if the response head is sent and no session is there that could keep the secret;
     /// [`ErrorKind::Unavailable`] if the operating system yields no randomness, and as [`update`](Self::update).
     pub fn csrf_token(&self) -> Result<CsrfToken> {
         let stored = self.get(SECRETS)?.and_then(|secrets| secrets.first().copied());
         let secret = match stored {
             Some(secret) => secret,
             None => {
+                if self.state().is_too_late_to_begin() {
+                    return Err(Error::new(
+                        ErrorKind::ResponseSent,
+                        "giving out a token against forgery: the response head is already sent, so the session it would belong to can never begin; ask for it before answering",
+                    ));
+                }
                 let fresh = random_bytes()?;
-                self.update(SECRETS, move |present| with(present.unwrap_or_default(), fresh))?;
+                self.change(SECRETS, move |present| Some(with(present.unwrap_or_default(), fresh)))?;
                 fresh
             }
         };
@@ -248,17 +259,14 @@ mod tests {
     use crate::cookie::SigningKeys;
     use crate::engine::Engine;
     use crate::key::RESERVED_PREFIX;
+    use crate::session::state::{Base, State};
     use crate::store::MemoryStore;
     use proptest::prelude::*;
 
     /// A session that is not stored, as a new visitor has it.
     fn session() -> Session {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.unwrap().block_on(async {
-            let engine = Engine::new(MemoryStore::new(), SigningKeys::generate().unwrap());
-            let (_inbound, access) = engine.begin();
-            access.session([]).await.unwrap()
-        })
+        let engine = Engine::new(MemoryStore::new(), SigningKeys::generate().unwrap());
+        Session::new(engine, State::new(Base::Fresh))
     }
 
     fn kind(result: Result<()>) -> ErrorKind {
@@ -293,7 +301,7 @@ mod tests {
         for token in [String::new(), zeroes, session().csrf_token().unwrap().to_string()] {
             assert_eq!(kind(visitor.verify_csrf(token)), ErrorKind::Csrf);
         }
-        assert!(visitor.keys().is_empty());
+        assert!(visitor.state().names().is_empty());
     }
 
     #[test]
@@ -338,7 +346,9 @@ mod tests {
     #[test]
     fn a_damaged_secret_is_an_error_and_no_pass() {
         let session = session();
-        session.insert(NAME, "damaged").unwrap();
+        session
+            .change(NAME, |_: Option<String>| Some("damaged".to_owned()))
+            .unwrap();
         assert_eq!(kind(session.verify_csrf("A".repeat(86))), ErrorKind::Value);
         assert_eq!(session.csrf_token().unwrap_err().kind(), ErrorKind::Value);
     }

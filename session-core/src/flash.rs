@@ -21,7 +21,9 @@ const MOST: usize = 32;
 const LONGEST: usize = 1024;
 
 /// A text for the next page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// `Debug` shows no text: it was meant for one visitor.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Flash {
     /// What kind of news it is.
@@ -33,7 +35,6 @@ pub struct Flash {
 /// What kind of news a flash message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-// Stored by position: add at the end only.
 pub enum FlashLevel {
     /// Something to know.
     Info,
@@ -49,14 +50,16 @@ pub enum FlashLevel {
 #[derive(Clone, Serialize, Deserialize)]
 struct Waiting {
     id: [u8; 8],
-    flash: Flash,
+    /// [`FlashLevel::code`]. A number, so that one of a later release is no damage.
+    level: u32,
+    text: String,
 }
 
 impl Session {
     /// Leaves a message for the next page that shows them, also after a redirect, a [`renew`](Self::renew) or a visitor's
     /// [`login`](Self::login). After [`logout`](Self::logout) it begins a new session.
     ///
-    /// At most 32 messages wait; one more takes the place of the oldest.
+    /// At most 32 messages wait, and no more than [one value](crate::Limits::value) may hold; one more takes the place of the oldest.
     ///
     /// ```
     /// # use session_core::{Error, FlashLevel, Session};
@@ -82,9 +85,13 @@ impl Session {
         }
         let waiting = Waiting {
             id: random_bytes()?,
-            flash: Flash { level, text },
+            level: level.code(),
+            text,
         };
-        self.update(FLASHES, move |present| with(present.unwrap_or_default(), &waiting))?;
+        let room = self.limits().value;
+        self.change(FLASHES, move |present| {
+            Some(with(present.unwrap_or_default(), &waiting, room))
+        })?;
         Ok(())
     }
 
@@ -102,8 +109,8 @@ impl Session {
             return Ok(Vec::new());
         };
         let ids: Vec<_> = taken.iter().map(|waiting| waiting.id).collect();
-        self.update_or_remove(FLASHES, move |present| without(present?, &ids))?;
-        Ok(taken.into_iter().map(|waiting| waiting.flash).collect())
+        self.change(FLASHES, move |present| without(present?, &ids))?;
+        Ok(taken.into_iter().map(Flash::from).collect())
     }
 }
 
@@ -137,7 +144,36 @@ impl FromSession for Flashes {
     }
 }
 
+impl From<Waiting> for Flash {
+    fn from(waiting: Waiting) -> Self {
+        Self {
+            level: FlashLevel::of_code(waiting.level),
+            text: waiting.text,
+        }
+    }
+}
+
 impl FlashLevel {
+    /// What is stored. Once given, a number keeps its meaning.
+    fn code(self) -> u32 {
+        match self {
+            Self::Info => 0,
+            Self::Success => 1,
+            Self::Warning => 2,
+            Self::Error => 3,
+        }
+    }
+
+    /// A level that only a later release knows is shown as news of the plainest kind.
+    fn of_code(code: u32) -> Self {
+        match code {
+            1 => Self::Success,
+            2 => Self::Warning,
+            3 => Self::Error,
+            _ => Self::Info,
+        }
+    }
+
     /// In lower case, as a page's style sheet may name it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -162,13 +198,30 @@ impl fmt::Display for Flash {
     }
 }
 
-fn with(mut waiting: Vec<Waiting>, new: &Waiting) -> Vec<Waiting> {
+impl fmt::Debug for Flash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flash")
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `room` is how many bytes the whole list may take. The new message stays in any case: it is not dropped in silence.
+fn with(mut waiting: Vec<Waiting>, new: &Waiting, room: usize) -> Vec<Waiting> {
     // It is there already if a commit is tried again whose answer was lost.
     if waiting.iter().all(|other| other.id != new.id) {
         waiting.push(new.clone());
     }
     waiting.drain(..waiting.len().saturating_sub(MOST));
+    while waiting.len() > 1 && encoded_len(&waiting) > room {
+        waiting.remove(0);
+    }
     waiting
+}
+
+fn encoded_len(waiting: &[Waiting]) -> usize {
+    // What cannot be encoded is refused by whoever stores it.
+    postcard::to_stdvec(waiting).map_or(0, |bytes| bytes.len())
 }
 
 fn without(mut waiting: Vec<Waiting>, shown: &[[u8; 8]]) -> Option<Vec<Waiting>> {
@@ -184,28 +237,26 @@ mod tests {
     fn waiting(number: u8) -> Waiting {
         Waiting {
             id: [number; 8],
-            flash: Flash {
-                level: FlashLevel::Info,
-                text: number.to_string(),
-            },
+            level: FlashLevel::Info.code(),
+            text: number.to_string(),
         }
     }
 
     fn texts(waiting: &[Waiting]) -> Vec<&str> {
-        waiting.iter().map(|waiting| waiting.flash.text.as_str()).collect()
+        waiting.iter().map(|waiting| waiting.text.as_str()).collect()
     }
 
     #[test]
     fn one_message_too_many_takes_the_place_of_the_oldest() {
         let most = u8::try_from(MOST).unwrap();
-        let all = (0..=most).fold(Vec::new(), |all, number| with(all, &waiting(number)));
+        let all = (0..=most).fold(Vec::new(), |all, number| with(all, &waiting(number), usize::MAX));
         assert_eq!(all.len(), MOST);
         assert_eq!((texts(&all)[0], texts(&all)[MOST - 1]), ("1", "32"));
     }
 
     #[test]
     fn a_message_is_added_once_however_often_its_commit_is_tried() {
-        let all = with(with(Vec::new(), &waiting(1)), &waiting(1));
+        let all = with(with(Vec::new(), &waiting(1), 100), &waiting(1), 100);
         assert_eq!(texts(&all), ["1"]);
     }
 
@@ -217,10 +268,26 @@ mod tests {
     }
 
     #[test]
+    fn a_level_of_a_later_release_reads_as_info_and_is_kept() {
+        let stored = [vec![1], vec![4; 8], vec![9, 1, b'4']].concat();
+        let read: Vec<Waiting> = postcard::from_bytes(&stored).unwrap();
+        assert_eq!(Flash::from(read[0].clone()).level, FlashLevel::Info);
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), stored);
+    }
+
+    #[test]
+    fn every_level_survives_its_number() {
+        use FlashLevel::{Error, Info, Success, Warning};
+        for level in [Info, Success, Warning, Error] {
+            assert_eq!(FlashLevel::of_code(level.code()), level);
+        }
+    }
+
+    #[test]
     fn messages_are_stored_as_the_module_says() {
         assert!(FLASHES.name().starts_with(RESERVED_PREFIX));
         let mut last = waiting(5);
-        last.flash.level = FlashLevel::Error;
+        last.level = FlashLevel::Error.code();
         let stored = postcard::to_stdvec(&vec![waiting(4), last]).unwrap();
         let expected = [vec![2], vec![4; 8], vec![0, 1, b'4'], vec![5; 8], vec![3, 1, b'5']].concat();
         assert_eq!(stored, expected);

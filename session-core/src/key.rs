@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 
 /// What the library's own values are named with: flash messages and the secrets behind [`CsrfToken`](crate::CsrfToken).
 ///
-/// Do not begin a name of yours with it. They are values as any other otherwise: [`keys`](crate::Session::keys) lists them, and
-/// [`clear`](crate::Session::clear) removes them.
+/// A name of yours that begins with it is refused ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)) wherever a value is inserted or
+/// updated, and [`keys`](crate::Session::keys) leaves these names out. They may be asked for and removed as any other, which harms nobody
+/// but the visitor's pages; [`clear`](crate::Session::clear) removes them too.
 pub const RESERVED_PREFIX: &str = "_session.";
 
 /// A typed name for one value.

@@ -2,6 +2,9 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "admin")]
+mod admin;
+pub mod application;
 mod cleaner;
 mod clock;
 mod config;
@@ -24,6 +27,8 @@ mod registry;
 mod session;
 mod store;
 
+#[cfg(feature = "admin")]
+pub use admin::{Admin, AdminAccess, AdminGuard, AdminReply, AdminRequest};
 /// Turns the async methods of an `impl` of [`Store`], [`OwnerIndex`] or [`Inventory`] into what `dyn` can call.
 pub use async_trait::async_trait;
 pub use cleaner::{CleanerPolicy, CleanerStatus};

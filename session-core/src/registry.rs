@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::engine::{Amended, Engine, unsupported};
+use crate::engine::{Amended, Engine, Whose, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{Handle, Owner};
@@ -23,6 +23,9 @@ pub use everyone::{EveryonePage, OwnedSession, SessionStats};
 /// The sessions of all owners, to list and to end.
 ///
 /// What it ends is ended from the moment it answers: the next request with that token is turned away (P11).
+///
+/// What is asked about an owner needs a store with an owner index, what is asked about everybody one with an inventory. Without it the
+/// method fails with [`ErrorKind::Unsupported`].
 #[derive(Clone, Debug)]
 pub struct Sessions {
     engine: Engine,
@@ -66,7 +69,10 @@ const WALKS: usize = 32;
 
 impl Sessions {
     pub(crate) fn new(engine: Engine) -> Result<Self> {
-        engine.store().owner_index().ok_or_else(unsupported)?;
+        let store = engine.store();
+        if store.owner_index().is_none() && store.inventory().is_none() {
+            return Err(unsupported());
+        }
         Ok(Self { engine })
     }
 
@@ -231,12 +237,13 @@ impl Sessions {
     }
 
     async fn end(&self, owner: &Owner, which: Revoke) -> Result<u64> {
+        let whose = match which {
+            Revoke::One(handle) => Whose::One(handle),
+            Revoke::All | Revoke::Others(_) => Whose::Owner(owner),
+        };
+        let wake = self.engine.watchers().wake_after(whose);
         let revoked = self.index()?.revoke(owner, which, self.engine.now()).await;
-        // Even after an error: it may be done.
-        match which {
-            Revoke::One(handle) => self.engine.watchers().wake(handle),
-            Revoke::All | Revoke::Others(_) => self.engine.watchers().wake_owner(owner),
-        }
+        drop(wake);
         let sessions = revoked?;
         if sessions > 0 {
             self.engine.tell(Event::Revoked { owner, sessions });

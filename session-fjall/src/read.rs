@@ -102,11 +102,11 @@ impl Reader<'_> {
             };
             if sessions.len() == limit {
                 let next = sessions.last().map(|last| Cursor::of(&last.record));
-                return Ok(OwnedPage { sessions, next });
+                return Ok(OwnedPage::new(sessions, next));
             }
-            sessions.push(Owned { key, record });
+            sessions.push(Owned::new(key, record));
         }
-        Ok(OwnedPage { sessions, next: None })
+        Ok(OwnedPage::new(sessions, None))
     }
 
     /// The session under a key as of one moment, expired or not.

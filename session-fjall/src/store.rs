@@ -266,10 +266,7 @@ impl Store for FjallStore {
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {
-        let mut swept = Swept {
-            removed: 0,
-            backlog: Backlog::Remaining,
-        };
+        let mut swept = Swept::new(0, Backlog::Remaining);
         while swept.removed < limit {
             let limit = (limit - swept.removed).min(committer::CHUNK);
             let Reaped { removed, rest } = self.ask(|reply| Request::Reap { now, limit, reply }).await?;

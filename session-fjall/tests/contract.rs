@@ -158,14 +158,7 @@ async fn a_rotation_has_one_winner_and_kills_the_old_key() {
     let _ = create(&store, 1, &sample(1).owner("alice")).await;
     let mut next = sample(1).owner("alice");
     next.revision = 2;
-    let rotation = |new| Rotation {
-        old: key(1),
-        expected: 1,
-        new: key(new),
-        record: next.record(),
-        admission: Admission::default(),
-        now: at(START),
-    };
+    let rotation = |new| Rotation::new(key(1), 1, key(new), next.record(), at(START));
     let (one, two) = tokio::join!(store.rotate(rotation(2)), store.rotate(rotation(3)));
     assert_eq!((one.unwrap(), two.unwrap()), (Rotated::Stored, Rotated::Gone));
     assert!(store.load(key(1), at(START)).await.unwrap().is_none());
@@ -237,14 +230,8 @@ async fn a_login_that_began_before_a_revocation_is_refused() {
         .await
         .unwrap();
     assert_eq!(created, Created::Revoked);
-    let rotated = store.rotate(Rotation {
-        old: key(1),
-        expected: 1,
-        new: key(3),
-        record: record.clone(),
-        admission: began.into(),
-        now: at(START),
-    });
+    let rotation = Rotation::new(key(1), 1, key(3), record.clone(), at(START)).with_admission(began);
+    let rotated = store.rotate(rotation);
     assert_eq!(rotated.await.unwrap(), Rotated::Revoked);
     let created = store
         .create(key(2), record, store.epoch().into(), at(START))
@@ -407,7 +394,7 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
                 1 => OwnerLimit::end_oldest(2).ok(),
                 _ => None,
             };
-            let admission = |began| Admission { began, limit };
+            let admission = |began| Admission::new(began).with_limit(limit);
             match dice.roll(9) {
                 0 | 1 => {
                     let record = new.record();
@@ -442,18 +429,10 @@ async fn it_answers_like_the_reference_store_and_its_indexes_agree() {
                         new.handle = *before.handle().as_bytes();
                         new.created_at = before.created_at().unix_millis();
                     }
-                    let rotation = Rotation {
-                        old: key(number),
-                        expected,
-                        new: key(dice.roll(12)),
-                        record: new.record(),
-                        admission: admission(ours.epoch()),
-                        now: at(now),
-                    };
-                    let theirs = reference.rotate(Rotation {
-                        admission: admission(reference.epoch()),
-                        ..rotation.clone()
-                    });
+                    let rotation = Rotation::new(key(number), expected, key(dice.roll(12)), new.record(), at(now))
+                        .with_admission(admission(ours.epoch()));
+                    let theirs = rotation.clone().with_admission(admission(reference.epoch()));
+                    let theirs = reference.rotate(theirs);
                     let theirs = theirs.await.unwrap();
                     assert_eq!(ours.rotate(rotation).await.unwrap(), theirs, "{same}");
                 }

@@ -56,14 +56,8 @@ async fn child_that_writes_until_it_is_killed() {
                         say("replaced", number);
                     }
                     2 => {
-                        let rotation = Rotation {
-                            old: key(number),
-                            expected: 1,
-                            new: key(number + (1 << 40)),
-                            record: next.record(),
-                            admission: Admission::default(),
-                            now: at(START),
-                        };
+                        let new = key(number + (1 << 40));
+                        let rotation = Rotation::new(key(number), 1, new, next.record(), at(START));
                         assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);
                         say("rotated", number);
                     }

@@ -24,14 +24,7 @@ async fn put(store: &FjallStore, number: u64, sample: &Sample) {
 async fn renew(store: &FjallStore, old: u64, new: u64, sample: &Sample) {
     let mut renewed = sample.clone();
     renewed.revision = 2;
-    let rotation = Rotation {
-        old: key(old),
-        expected: 1,
-        new: key(new),
-        record: renewed.record(),
-        admission: Admission::default(),
-        now: at(START),
-    };
+    let rotation = Rotation::new(key(old), 1, key(new), renewed.record(), at(START));
     assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);
 }
 

@@ -50,22 +50,12 @@ async fn child_whose_system_calls_are_watched() {
         let mut next = sample(4 * round).owner("alice");
         next.revision = 2;
         let (old, record) = (new(0), next.record());
-        let rotation = Rotation {
-            old,
-            expected: 1,
-            new: new(2),
-            record,
-            admission: Admission::default(),
-            now: at(START),
-        };
+        let rotation = Rotation::new(old, 1, new(2), record, at(START));
         assert_eq!(store.rotate(rotation).await.unwrap(), Rotated::Stored);
         say("rotated");
         assert_eq!(store.delete(new(1)).await.unwrap(), Deleted::Removed);
         say("deleted");
-        let admission = Admission {
-            began: store.epoch(),
-            limit: Some(OwnerLimit::end_oldest(1).unwrap()),
-        };
+        let admission = Admission::new(store.epoch()).with_limit(OwnerLimit::end_oldest(1).unwrap());
         let record = sample(4 * round + 3).owner("alice").record();
         let created = store.create(new(3), record, admission, at(START)).await.unwrap();
         assert!(matches!(created, Created::Displaced(_)), "{created:?}");

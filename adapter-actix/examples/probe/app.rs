@@ -9,7 +9,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, USER_AGENT};
 use actix_web::web::{self, Data, Path, PayloadConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Resource, Responder, guard};
 use adapter_actix::{
-    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionMiddleware, Sessions, Value,
+    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionAdmin, SessionError, SessionMiddleware, Sessions, Value,
 };
 use session_core::conformance::probe::{self, Gate, Note, Probe, Remember, Reply, Tally};
 
@@ -53,6 +53,7 @@ pub(crate) fn app(
         .service(get("/typed", tally))
         .service(post("/typed/{n}", add_to_tally))
         .service(get("/stream", stream))
+        .service(web::scope("/admin").service(SessionAdmin::new(probe::root_only)))
         .wrap(SessionMiddleware::from_engine(probe.engine))
 }
 

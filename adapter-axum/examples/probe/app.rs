@@ -1,6 +1,8 @@
 //! The routes of the probe in axum. What they do is in `session_core::conformance::probe`, the same for every framework.
 
-use adapter_axum::{CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionLayer, Sessions, Value};
+use adapter_axum::{
+    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionAdmin, SessionError, SessionLayer, Sessions, Value,
+};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
@@ -38,6 +40,7 @@ pub(crate) fn app(probe: Probe) -> Router {
         .route("/typed", get(tally))
         .route("/typed/{n}", post(add_to_tally))
         .route("/stream", get(stream))
+        .nest_service("/admin", SessionAdmin::new(probe::root_only))
         .layer(DefaultBodyLimit::max(1024 * 1024))
         .layer(SessionLayer::from_engine(probe.engine))
         .with_state(probe.gate)

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::net::SocketAddr;
 
 use adapter_rocket::{
-    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionError, SessionFairing, Sessions, Value,
+    CsrfForm, CsrfHeader, CsrfToken, Flashes, Session, SessionAdmin, SessionError, SessionFairing, Sessions, Value,
 };
 use rocket::config::{LogLevel, Shutdown};
 use rocket::data::{Limits, ToByteUnit};
@@ -65,6 +65,7 @@ pub(crate) fn app(config: Config, probe: Probe) -> Rocket<Build> {
         .attach(SessionFairing::from_engine(probe.engine))
         .manage(probe.gate)
         .mount("/", routes)
+        .mount("/admin", SessionAdmin::new(probe::root_only))
         .register("/", catchers![phrase])
 }
 

@@ -8,28 +8,32 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{ErrorHandlerResponse, ErrorHandlers};
-use actix_web::web::{self, Form, FormConfig, Redirect};
+use actix_web::web::{self, Data, PayloadConfig, Redirect};
 use actix_web::{App, Either, HttpRequest, HttpResponse, HttpServer, Responder, ResponseError, rt};
 use actix_ws::AggregatedMessage;
-use adapter_actix::{Engine, Session, SessionMiddleware};
+use adapter_actix::{CsrfForm, CsrfToken, Engine, Session, SessionMiddleware, Sessions, Value};
 use anyhow::Context;
 use clap::Parser;
+use examples::accounts::{self, Accounts};
 use examples::assets::{Asset, SCRIPT, STYLE};
+use examples::devices::{self, Devices};
 use examples::facts::Facts;
-use examples::forms::{self, Choice, Gift, Quantity, SignIn};
+use examples::forms::{self, Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 use examples::live::{self, Live};
 use examples::note::Note;
+use examples::options::Opened;
 use examples::server::{self, GRACE};
-use examples::{Failure, Options, label, pages, shop};
+use examples::shop::Cart;
+use examples::{Failure, Options, pages, shop};
 use maud::Markup;
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     options.log();
-    let (engine, store) = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
     // One engine for all workers; each has an app of its own.
-    let serving = HttpServer::new(move || app(engine.clone()))
+    let serving = HttpServer::new(move || app(engine.clone(), accounts.clone()))
         // By itself, actix stops at once on Ctrl-C.
         .shutdown_signal(server::stopped())
         .shutdown_timeout(GRACE.as_secs())
@@ -39,11 +43,12 @@ async fn main() -> anyhow::Result<()> {
         server::announce(address);
     }
     serving.run().await?;
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
 fn app(
     engine: Engine,
+    accounts: Accounts,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -54,7 +59,8 @@ fn app(
     >,
 > {
     App::new()
-        .app_data(FormConfig::default().limit(forms::LIMIT))
+        .app_data(PayloadConfig::new(forms::LIMIT))
+        .app_data(Data::new(accounts))
         .service(web::resource("/").get(home))
         .service(web::resource("/cart").get(cart))
         .service(web::resource("/cart/add").post(add))
@@ -65,6 +71,12 @@ fn app(
         .service(web::resource("/cart/live").get(open_live))
         .service(web::resource("/sign-in").get(sign_in_form).post(sign_in))
         .service(web::resource("/sign-out").post(sign_out))
+        .service(web::resource("/devices").get(list_devices))
+        .service(web::resource("/devices/end").post(end_device))
+        .service(web::resource("/devices/end-others").post(end_other_devices))
+        .service(web::resource("/devices/end-all").post(end_all_devices))
+        .service(web::resource("/staff").get(staff))
+        .service(web::resource("/staff/role").post(change_role))
         .service(web::resource("/session").get(this_session))
         .service(web::resource("/style.css").get(async || file(STYLE)))
         .service(web::resource("/cart.js").get(async || file(SCRIPT)))
@@ -73,47 +85,42 @@ fn app(
         .wrap(ErrorHandlers::new().default_handler(explain))
 }
 
-async fn home(session: Session) -> Answer<Markup> {
+async fn home(session: Session, token: CsrfToken) -> Answer<Markup> {
     let visits = shop::visit(&session)?;
-    Ok(pages::home(&shop::visitor(&session)?, visits))
+    Ok(pages::home(&shop::visitor(&session)?, visits, &token))
 }
 
 async fn cart(session: Session) -> Answer<Markup> {
-    let note = shop::note(&session)?;
-    Ok(pages::cart(
-        &shop::visitor(&session)?,
-        &shop::cart(&session)?,
-        &note,
-        None,
-    ))
+    let basket = shop::basket(&session)?;
+    Ok(pages::cart(&shop::visitor(&session)?, basket.as_ref(), None))
 }
 
-async fn add(session: Session, form: Form<Choice>) -> Answer<Redirect> {
-    shop::add(&session, &form.product)?;
+async fn add(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Choice>) -> Answer<Redirect> {
+    shop::add(&session, &mut cart, &form.product)?;
     Ok(see_other("/"))
 }
 
-async fn change(session: Session, form: Form<Quantity>) -> Answer<Redirect> {
-    shop::change(&session, &form.product, form.quantity)?;
+async fn change(mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Quantity>) -> Answer<Redirect> {
+    shop::change(&mut cart, &form.product, form.quantity)?;
     Ok(see_other("/cart"))
 }
 
-async fn remove(session: Session, form: Form<Choice>) -> Answer<Redirect> {
-    shop::remove(&session, &form.product)?;
+async fn remove(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Choice>) -> Answer<Redirect> {
+    shop::remove(&session, &mut cart, &form.product)?;
     Ok(see_other("/cart"))
 }
 
-async fn empty(session: Session) -> Redirect {
+async fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     see_other("/cart")
 }
 
-async fn write_note(session: Session, form: Form<Gift>) -> Answer<impl Responder> {
+async fn write_note(session: Session, CsrfForm(form): CsrfForm<Gift>) -> Answer<impl Responder> {
     let note = match Note::new(&form.note) {
         Ok(note) => note,
         Err(refused) => {
-            let cart = shop::cart(&session)?;
-            let page = pages::cart(&shop::visitor(&session)?, &cart, &form.note, Some(refused));
+            let basket = shop::basket(&session)?.map(|basket| basket.with_note(form.note));
+            let page = pages::cart(&shop::visitor(&session)?, basket.as_ref(), Some(refused));
             return Ok(Either::Left((page, StatusCode::UNPROCESSABLE_ENTITY)));
         }
     };
@@ -124,7 +131,7 @@ async fn write_note(session: Session, form: Form<Gift>) -> Answer<impl Responder
 async fn open_live(session: Session, request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
     live::check_origin(text(&request, header::ORIGIN), text(&request, header::HOST)).map_err(Problem)?;
     let (response, answers, messages) = actix_ws::handle(&request, body)?;
-    let live = Live::new(session.into_inner(), live::CHECK_EVERY);
+    let live = Live::new(session.into_inner());
     let messages = messages
         .max_frame_size(live::LARGEST_MESSAGE)
         .aggregate_continuations()
@@ -154,29 +161,69 @@ async fn converse(mut answers: actix_ws::Session, mut messages: actix_ws::Aggreg
     let _ = answers.close(None).await;
 }
 
-async fn sign_in_form(session: Session) -> Answer<impl Responder> {
-    if session.owner().is_some() {
-        return Ok(Either::Left(see_other("/session")));
-    }
-    Ok(Either::Right(pages::sign_in(&shop::visitor(&session)?, None)))
+async fn sign_in_form(session: Session, token: CsrfToken) -> Answer<Markup> {
+    Ok(pages::sign_in(&shop::visitor(&session)?, &token, None))
 }
 
-async fn sign_in(session: Session, request: HttpRequest, form: Form<SignIn>) -> Answer<impl Responder> {
+async fn sign_in(
+    session: Session,
+    token: CsrfToken,
+    accounts: Data<Accounts>,
+    request: HttpRequest,
+    CsrfForm(form): CsrfForm<SignIn>,
+) -> Answer<impl Responder> {
     let owner = match form.owner() {
         Ok(owner) => owner,
         Err(reason) => {
-            let page = pages::sign_in(&shop::visitor(&session)?, Some(reason));
+            let page = pages::sign_in(&shop::visitor(&session)?, &token, Some(reason));
             return Ok(Either::Left((page, StatusCode::UNPROCESSABLE_ENTITY)));
         }
     };
-    let label = label::of_user_agent(text(&request, header::USER_AGENT));
-    shop::sign_in(&session, &owner, form.stay(), &label)?;
-    Ok(Either::Right(see_other("/")))
+    let user_agent = text(&request, header::USER_AGENT);
+    let path = accounts.sign_in(&session, &owner, form.stay(), user_agent).await?;
+    Ok(Either::Right(Redirect::to(path).see_other()))
 }
 
-async fn sign_out(session: Session) -> Answer<Redirect> {
-    shop::sign_out(&session)?;
+async fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    accounts::sign_out(&session)?;
     Ok(see_other("/"))
+}
+
+async fn list_devices(session: Session, sessions: Sessions, token: CsrfToken) -> Answer<Markup> {
+    let devices = Devices::list(&session, &sessions).await?;
+    Ok(pages::devices(&shop::visitor(&session)?, &devices, &token))
+}
+
+async fn end_device(session: Session, sessions: Sessions, CsrfForm(form): CsrfForm<Device>) -> Answer<Redirect> {
+    devices::end(&session, &sessions, &form.handle).await?;
+    Ok(see_other("/devices"))
+}
+
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_others(&session, &sessions).await?;
+    Ok(see_other("/devices"))
+}
+
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_all(&session, &sessions).await?;
+    Ok(see_other("/"))
+}
+
+async fn staff(session: Session, token: CsrfToken, accounts: Data<Accounts>) -> Answer<Markup> {
+    let members = accounts.list(&session)?;
+    Ok(pages::staff(&shop::visitor(&session)?, &members, &token))
+}
+
+async fn change_role(
+    session: Session,
+    sessions: Sessions,
+    accounts: Data<Accounts>,
+    CsrfForm(form): CsrfForm<RoleChange>,
+) -> Answer<Redirect> {
+    accounts
+        .change_role(&session, &sessions, &form.member, form.role)
+        .await?;
+    Ok(see_other("/staff"))
 }
 
 async fn this_session(session: Session) -> Answer<Markup> {
@@ -224,7 +271,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::new(self.status_code())
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(path) = self.0.leads_to() {
+            response.insert_header((header::LOCATION, path));
+        }
+        response.finish()
     }
 }
 
@@ -252,12 +303,12 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["actix".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let (engine, store) = options.open().unwrap();
-        let app = test::init_service(app(engine)).await;
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
+        let app = test::init_service(app(engine, accounts)).await;
         let first = test::call_service(&app, TestRequest::get().to_request()).await;
         let cookie = first.headers().get(header::SET_COOKIE).unwrap().clone();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         let returning = TestRequest::get().insert_header((header::COOKIE, cookie)); // the extractor answers: it cannot load
         let new = TestRequest::get(); // the middleware answers: it cannot commit
         for request in [returning, new] {

@@ -2,24 +2,28 @@
 
 use std::pin::pin;
 
-use adapter_axum::{Engine, Session, SessionLayer};
+use adapter_axum::{CsrfForm, CsrfToken, Engine, Session, SessionLayer, Sessions, Value};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{DefaultBodyLimit, Form};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use clap::Parser;
+use examples::accounts::{self, Accounts};
 use examples::assets::{Asset, SCRIPT, STYLE};
+use examples::devices::{self, Devices};
 use examples::facts::Facts;
-use examples::forms::{self, Choice, Gift, Quantity, SignIn};
+use examples::forms::{self, Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 use examples::live::{self, Live};
 use examples::note::Note;
+use examples::options::Opened;
 use examples::server::{self, GRACE};
-use examples::{Failure, Options, label, pages, shop};
+use examples::shop::Cart;
+use examples::{Failure, Options, pages, shop};
 use maud::Markup;
 
 #[tokio::main]
@@ -29,15 +33,16 @@ async fn main() -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| server::cannot_listen(options.listen))?;
-    let (engine, store) = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
+    let stopped = server::stopped();
     server::announce(listener.local_addr()?);
 
-    let serving = axum::serve(listener, app(engine)).with_graceful_shutdown(server::stopped());
+    let serving = axum::serve(listener, app(engine, accounts)).with_graceful_shutdown(stopped);
     tokio::select! {
         served = serving => served?,
         () = grace_is_over() => server::out_of_time(),
     }
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
 /// axum waits for requests that are under way, but knows no limit.
@@ -46,7 +51,7 @@ async fn grace_is_over() {
     tokio::time::sleep(GRACE).await;
 }
 
-fn app(engine: Engine) -> Router {
+fn app(engine: Engine, accounts: Accounts) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/cart", get(cart))
@@ -58,57 +63,59 @@ fn app(engine: Engine) -> Router {
         .route("/cart/live", get(open_live))
         .route("/sign-in", get(sign_in_form).post(sign_in))
         .route("/sign-out", post(sign_out))
+        .route("/devices", get(list_devices))
+        .route("/devices/end", post(end_device))
+        .route("/devices/end-others", post(end_other_devices))
+        .route("/devices/end-all", post(end_all_devices))
+        .route("/staff", get(staff))
+        .route("/staff/role", post(change_role))
         .route("/session", get(this_session))
         .route("/style.css", get(|| async { file(STYLE) }))
         .route("/cart.js", get(|| async { file(SCRIPT) }))
         .fallback(|| async { StatusCode::NOT_FOUND })
+        .with_state(accounts)
         .layer(DefaultBodyLimit::max(forms::LIMIT))
         .layer(SessionLayer::from_engine(engine))
         // Outside the session layer, so that it also sees what that answers when a commit fails.
         .layer(map_response(explain))
 }
 
-async fn home(session: Session) -> Answer<Markup> {
+async fn home(session: Session, token: CsrfToken) -> Answer<Markup> {
     let visits = shop::visit(&session)?;
-    Ok(pages::home(&shop::visitor(&session)?, visits))
+    Ok(pages::home(&shop::visitor(&session)?, visits, &token))
 }
 
 async fn cart(session: Session) -> Answer<Markup> {
-    let note = shop::note(&session)?;
-    Ok(pages::cart(
-        &shop::visitor(&session)?,
-        &shop::cart(&session)?,
-        &note,
-        None,
-    ))
+    let basket = shop::basket(&session)?;
+    Ok(pages::cart(&shop::visitor(&session)?, basket.as_ref(), None))
 }
 
-async fn add(session: Session, Form(form): Form<Choice>) -> Answer<Redirect> {
-    shop::add(&session, &form.product)?;
+async fn add(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Choice>) -> Answer<Redirect> {
+    shop::add(&session, &mut cart, &form.product)?;
     Ok(Redirect::to("/"))
 }
 
-async fn change(session: Session, Form(form): Form<Quantity>) -> Answer<Redirect> {
-    shop::change(&session, &form.product, form.quantity)?;
+async fn change(mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Quantity>) -> Answer<Redirect> {
+    shop::change(&mut cart, &form.product, form.quantity)?;
     Ok(Redirect::to("/cart"))
 }
 
-async fn remove(session: Session, Form(form): Form<Choice>) -> Answer<Redirect> {
-    shop::remove(&session, &form.product)?;
+async fn remove(session: Session, mut cart: Value<Cart>, CsrfForm(form): CsrfForm<Choice>) -> Answer<Redirect> {
+    shop::remove(&session, &mut cart, &form.product)?;
     Ok(Redirect::to("/cart"))
 }
 
-async fn empty(session: Session) -> Redirect {
+async fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     Redirect::to("/cart")
 }
 
-async fn write_note(session: Session, Form(form): Form<Gift>) -> Answer<Response> {
+async fn write_note(session: Session, CsrfForm(form): CsrfForm<Gift>) -> Answer<Response> {
     let note = match Note::new(&form.note) {
         Ok(note) => note,
         Err(refused) => {
-            let cart = shop::cart(&session)?;
-            let page = pages::cart(&shop::visitor(&session)?, &cart, &form.note, Some(refused));
+            let basket = shop::basket(&session)?.map(|basket| basket.with_note(form.note));
+            let page = pages::cart(&shop::visitor(&session)?, basket.as_ref(), Some(refused));
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
@@ -118,7 +125,7 @@ async fn write_note(session: Session, Form(form): Form<Gift>) -> Answer<Response
 
 async fn open_live(upgrade: WebSocketUpgrade, session: Session, headers: HeaderMap) -> Answer<Response> {
     live::check_origin(text(&headers, header::ORIGIN), text(&headers, header::HOST))?;
-    let live = Live::new(session.into_inner(), live::CHECK_EVERY);
+    let live = Live::new(session.into_inner());
     Ok(upgrade
         .max_message_size(live::LARGEST_MESSAGE)
         .max_frame_size(live::LARGEST_MESSAGE)
@@ -149,29 +156,69 @@ async fn converse(mut socket: WebSocket, live: Live) {
     }
 }
 
-async fn sign_in_form(session: Session) -> Answer<Response> {
-    if session.owner().is_some() {
-        return Ok(Redirect::to("/session").into_response());
-    }
-    Ok(pages::sign_in(&shop::visitor(&session)?, None).into_response())
+async fn sign_in_form(session: Session, token: CsrfToken) -> Answer<Markup> {
+    Ok(pages::sign_in(&shop::visitor(&session)?, &token, None))
 }
 
-async fn sign_in(session: Session, headers: HeaderMap, Form(form): Form<SignIn>) -> Answer<Response> {
+async fn sign_in(
+    session: Session,
+    token: CsrfToken,
+    State(accounts): State<Accounts>,
+    headers: HeaderMap,
+    CsrfForm(form): CsrfForm<SignIn>,
+) -> Answer<Response> {
     let owner = match form.owner() {
         Ok(owner) => owner,
         Err(reason) => {
-            let page = pages::sign_in(&shop::visitor(&session)?, Some(reason));
+            let page = pages::sign_in(&shop::visitor(&session)?, &token, Some(reason));
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let label = label::of_user_agent(text(&headers, header::USER_AGENT));
-    shop::sign_in(&session, &owner, form.stay(), &label)?;
-    Ok(Redirect::to("/").into_response())
+    let user_agent = text(&headers, header::USER_AGENT);
+    let path = accounts.sign_in(&session, &owner, form.stay(), user_agent).await?;
+    Ok(Redirect::to(&path).into_response())
 }
 
-async fn sign_out(session: Session) -> Answer<Redirect> {
-    shop::sign_out(&session)?;
+async fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    accounts::sign_out(&session)?;
     Ok(Redirect::to("/"))
+}
+
+async fn list_devices(session: Session, sessions: Sessions, token: CsrfToken) -> Answer<Markup> {
+    let devices = Devices::list(&session, &sessions).await?;
+    Ok(pages::devices(&shop::visitor(&session)?, &devices, &token))
+}
+
+async fn end_device(session: Session, sessions: Sessions, CsrfForm(form): CsrfForm<Device>) -> Answer<Redirect> {
+    devices::end(&session, &sessions, &form.handle).await?;
+    Ok(Redirect::to("/devices"))
+}
+
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_others(&session, &sessions).await?;
+    Ok(Redirect::to("/devices"))
+}
+
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_all(&session, &sessions).await?;
+    Ok(Redirect::to("/"))
+}
+
+async fn staff(session: Session, token: CsrfToken, State(accounts): State<Accounts>) -> Answer<Markup> {
+    let members = accounts.list(&session)?;
+    Ok(pages::staff(&shop::visitor(&session)?, &members, &token))
+}
+
+async fn change_role(
+    session: Session,
+    sessions: Sessions,
+    State(accounts): State<Accounts>,
+    CsrfForm(form): CsrfForm<RoleChange>,
+) -> Answer<Redirect> {
+    accounts
+        .change_role(&session, &sessions, &form.member, form.role)
+        .await?;
+    Ok(Redirect::to("/staff"))
 }
 
 async fn this_session(session: Session) -> Answer<Markup> {
@@ -205,6 +252,9 @@ impl<E: Into<Failure>> From<E> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if let Some(path) = self.0.leads_to() {
+            return Redirect::to(path).into_response();
+        }
         StatusCode::from_u16(self.0.report())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             .into_response()
@@ -254,11 +304,11 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["axum".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let (engine, store) = options.open().unwrap();
-        let app = app(engine);
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
+        let app = app(engine, accounts);
         let cookie = home(&app, None).await.headers()[header::SET_COOKIE].clone();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         is_explained(home(&app, Some(&cookie)).await).await; // what the extractor answers: it cannot load
         is_explained(home(&app, None).await).await; // what the layer answers: it cannot commit
     }

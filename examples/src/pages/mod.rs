@@ -2,19 +2,26 @@
 
 mod art;
 mod cart;
+mod devices;
 mod home;
 mod problem;
 mod session;
 mod sign_in;
+mod staff;
 
 pub use cart::cart;
+pub use devices::devices;
 pub use home::home;
 pub use problem::problem;
 pub use session::session;
 pub use sign_in::sign_in;
+pub use staff::staff;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use session_core::{CSRF_FIELD, CsrfToken, Timestamp};
 
+use crate::members::Role;
+use crate::moment;
 use crate::shop::Visitor;
 
 /// A page with everything around it.
@@ -28,18 +35,20 @@ fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
                     span.badge { (visitor.items) span.unseen { @if visitor.items == 1 { " item" } @else { " items" } } }
                 }
             }
-            @match &visitor.name {
-                Some(name) => {
-                    span.name title="Signed in" { (name) }
-                    form method="post" action="/sign-out" { button.link { "Sign out" } }
+            @match &visitor.account {
+                Some(account) => {
+                    a href="/devices" { "Devices" }
+                    @if account.role == Role::Clerk { a href="/staff" { "Staff" } }
+                    span.name title="Signed in" { (account.name) }
+                    (form("/sign-out", "", &account.token, &html! { button.link { "Sign out" } }))
                 }
                 None => a href="/sign-in" { "Sign in" },
             }
         }
     };
     let content = html! {
-        @if let Some(notice) = &visitor.notice {
-            p.notice role="status" { (notice) }
+        @for flash in &visitor.flashes {
+            p class={ "notice " (flash.level) } role="status" { (flash.text) }
         }
         (content)
     };
@@ -78,13 +87,33 @@ fn frame(title: &str, account: &Markup, content: &Markup) -> Markup {
     }
 }
 
-/// A button that posts one product's id.
-fn product_button(action: &str, product: &str, class: &str, words: &Markup) -> Markup {
+/// A form, with the token that shows that it is ours.
+fn form(action: &str, class: &str, token: &CsrfToken, content: &Markup) -> Markup {
     html! {
-        form method="post" action=(action) {
-            input type="hidden" name="product" value=(product);
-            button class=(class) { (words) }
+        form class=[some(class)] method="post" action=(action) {
+            input type="hidden" name=(CSRF_FIELD) value=(token);
+            (content)
         }
+    }
+}
+
+/// A button that posts one product's id.
+fn product_button(action: &str, product: &str, class: &str, token: &CsrfToken, words: &Markup) -> Markup {
+    let content = html! {
+        input type="hidden" name="product" value=(product);
+        button class=[some(class)] { (words) }
+    };
+    form(action, "", token, &content)
+}
+
+fn some(class: &str) -> Option<&str> {
+    Some(class).filter(|class| !class.is_empty())
+}
+
+/// A point in time, relative to now and in UTC.
+fn moment(at: Timestamp, now: Timestamp) -> Markup {
+    html! {
+        time datetime=(at) { (moment::relative(at, now)) small { (moment::utc(at)) } }
     }
 }
 

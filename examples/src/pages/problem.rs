@@ -12,8 +12,8 @@ pub fn problem(status: u16) -> Markup {
             "Your sign-in was withdrawn while it was under way. Please sign in again.",
         ),
         403 => (
-            "Not from there",
-            "Only pages of this shop may ask for that. Please start from the shop.",
+            "Not from here",
+            "Either that is for the shop’s staff alone, or it was sent by a page that is not ours or not up to date: you may have signed in or out since. Please start from the shop.",
         ),
         404 => ("Nothing here", "This page does not exist. Perhaps it never did."),
         405 => ("Not that way", "This address only takes what its forms send."),

@@ -1,11 +1,10 @@
 //! "This session": what the server knows, and the little that the browser holds.
 
 use maud::{Markup, html};
-use session_core::{Persistence, Timestamp};
+use session_core::Persistence;
 
-use super::page;
+use super::{moment, page};
 use crate::facts::Facts;
-use crate::moment;
 use crate::options::COOKIE;
 use crate::shop::Visitor;
 
@@ -66,7 +65,7 @@ fn browser(facts: &Facts) -> Markup {
                     Persistence::Remembered => html! { "for as long as the session" small { "You asked to be remembered." } },
                 }))
                 (fact("Scripts", &html! { "cannot read it" small { code { "HttpOnly" } } }))
-                (fact("Other sites", &html! { "cannot post with it" small { code { "SameSite=Lax" } } }))
+                (fact("Other sites", &html! { "cannot post with it" small { code { "SameSite=Lax" } ", and every form carries a token that they cannot know." } }))
             }
         }
     }
@@ -81,10 +80,4 @@ fn expiry(persistence: Persistence) -> &'static str {
 
 fn fact(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
-}
-
-fn moment(at: Timestamp, now: Timestamp) -> Markup {
-    html! {
-        time datetime=(at) { (moment::relative(at, now)) small { (moment::utc(at)) } }
-    }
 }

@@ -8,12 +8,14 @@ use std::net::TcpStream;
 use super::Shop;
 
 const LINUX_FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+const IPHONE_SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
 
 /// A visitor's browser. A clone is a thief's: it has the same cookies.
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
     address: String,
     cookies: BTreeMap<String, String>,
+    user_agent: &'static str,
 }
 
 /// An answer.
@@ -29,6 +31,14 @@ impl Browser {
         Self {
             address: address.to_owned(),
             cookies: BTreeMap::new(),
+            user_agent: LINUX_FIREFOX,
+        }
+    }
+
+    pub(crate) fn on_a_phone(self) -> Self {
+        Self {
+            user_agent: IPHONE_SAFARI,
+            ..self
         }
     }
 
@@ -41,13 +51,31 @@ impl Browser {
         self.request("GET", path, "")
     }
 
-    /// Posts a form; the answer is the redirect.
-    pub(crate) fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
+    /// Fills in a form on the page that shows it, and posts it with the token that the page gave it; the answer is the redirect.
+    #[track_caller]
+    pub(crate) fn post(&mut self, action: &str, form: &[(&str, &str)]) -> Page {
+        let token = self.form_token(action);
+        self.post_with(action, form, Some(&token))
+    }
+
+    /// Posts what no page has made: a form with that token, or with none.
+    pub(crate) fn post_with(&mut self, action: &str, form: &[(&str, &str)], token: Option<&str>) -> Page {
+        let token = token.map(|token| ("csrf_token", token));
         let fields: Vec<_> = form
             .iter()
+            .copied()
+            .chain(token)
             .map(|(name, value)| format!("{name}={}", escaped(value)))
             .collect();
-        self.request("POST", path, &fields.join("&"))
+        self.request("POST", action, &fields.join("&"))
+    }
+
+    /// The token in a form of the page that shows it.
+    #[track_caller]
+    pub(crate) fn form_token(&mut self, action: &str) -> String {
+        let page = self.get(page_with(action));
+        let token = page.form_token(action).map(str::to_owned);
+        token.unwrap_or_else(|| panic!("no form for {action} in:\n{}", page.body))
     }
 
     /// Posts a form and follows the redirect, which must be one.
@@ -81,8 +109,8 @@ impl Browser {
 
     fn request(&mut self, method: &str, path: &str, body: &str) -> Page {
         let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {LINUX_FIREFOX}\r\nConnection: close\r\n",
-            self.address
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nConnection: close\r\n",
+            self.address, self.user_agent
         );
         if let Some(cookies) = self.cookie_header() {
             write!(request, "Cookie: {cookies}\r\n").unwrap();
@@ -146,6 +174,26 @@ impl Page {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(present, _)| present == name)?;
         Some(value)
+    }
+
+    /// The hidden token of the first form that posts there.
+    fn form_token(&self, action: &str) -> Option<&str> {
+        let (_, form) = self.body.split_once(&format!("action=\"{action}\""))?;
+        let (form, _) = form.split_once("</form>")?;
+        let (_, token) = form.split_once("name=\"csrf_token\" value=\"")?;
+        Some(token.split_once('"')?.0)
+    }
+}
+
+/// The page that shows a form.
+fn page_with(action: &str) -> &str {
+    match action {
+        "/cart/add" => "/",
+        "/sign-out" => "/session",
+        "/staff/role" => "/staff",
+        _ if action.starts_with("/cart/") => "/cart",
+        _ if action.starts_with("/devices/") => "/devices",
+        _ => action,
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn a_socket_loses_nothing_that_another_tab_does(shop: Shop) {
 
 pub(crate) fn a_socket_learns_of_a_sign_out(shop: Shop) {
     let mut browser = customer(&shop);
+    browser.submit("/sign-in", &[("name", "Ada")]);
     let mut socket = browser.socket();
     browser.submit("/sign-out", &[]);
     assert_eq!(socket.hears(), r#"{"ended":true}"#);
@@ -118,7 +119,7 @@ pub(crate) fn an_open_socket_does_not_keep_the_shop_open(shop: Shop) {
 }
 
 /// A visitor with an [enamel mug](examples::catalogue) in the cart.
-fn customer(shop: &Shop) -> Browser {
+pub(super) fn customer(shop: &Shop) -> Browser {
     let mut browser = shop.visitor();
     browser.submit("/cart/add", &[("product", "mug")]);
     browser

@@ -1,15 +1,27 @@
 //! What every framework's shop must do. Each scenario starts the binary on a folder of its own and visits it with a browser.
 
 mod browser;
+mod chromium;
+mod devices;
+mod forgery;
 mod gift_note;
+mod in_chromium;
+mod metrics;
 mod server;
 mod socket;
+mod staff;
 
 use std::net::TcpStream;
 
 pub(crate) use browser::Browser;
+pub(crate) use chromium::Chromium;
+pub(crate) use devices::*;
+pub(crate) use forgery::*;
 pub(crate) use gift_note::*;
+pub(crate) use in_chromium::*;
+pub(crate) use metrics::*;
 pub(crate) use server::Shop;
+pub(crate) use staff::*;
 
 use browser::Page;
 
@@ -26,9 +38,10 @@ macro_rules! scenarios {
             visits_are_counted
             visits_at_the_same_time_are_all_counted
             a_cart_can_be_changed_and_emptied
-            a_notice_is_shown_once
+            a_message_is_shown_once
             the_session_page_tells_the_facts_and_not_the_token
-            a_stranger_who_only_looks_at_the_facts_gets_no_cookie
+            a_stranger_who_looks_at_pages_without_a_form_gets_no_cookie
+            a_stranger_who_gets_a_form_gets_a_cookie
             a_name_that_is_refused_is_asked_for_again
             a_page_that_does_not_exist_is_explained
             a_method_that_no_form_uses_is_explained
@@ -46,8 +59,35 @@ macro_rules! scenarios {
             a_stranger_gets_no_session_over_a_socket
             a_socket_for_a_page_from_elsewhere_is_refused
             an_open_socket_does_not_keep_the_shop_open
+            devices_are_listed_and_this_one_is_marked
+            one_device_can_be_ended
+            this_device_can_be_ended_from_the_list
+            all_other_devices_can_be_ended
+            all_devices_can_be_ended
+            nobody_ends_the_devices_of_others
+            an_open_cart_learns_at_once_that_its_device_was_ended
+            one_sign_in_too_many_ends_the_oldest
+            a_stranger_is_led_from_the_devices_to_the_sign_in_and_back
+            a_form_without_a_token_or_with_a_foreign_one_changes_nothing
+            a_token_from_before_a_sign_in_is_refused
+            a_new_role_holds_at_once_in_other_browsers
+            a_role_that_was_taken_away_holds_at_once
+            a_role_is_there_after_a_restart_and_at_the_next_sign_in
+            only_clerks_see_the_staff
+            nobody_demotes_the_admin_or_promotes_a_stranger
+            a_sign_in_of_some_time_ago_changes_no_role
             a_folder_in_use_is_refused_by_name
             a_port_in_use_is_refused_by_name
+            metrics_are_served_on_an_address_of_their_own
+            metrics_that_others_could_read_are_refused
+        }
+        $crate::shop::scenarios! { @chromium $binary =>
+            a_browser_lists_its_devices_and_an_open_cart_learns_of_its_end
+            a_browser_shows_a_new_role_when_it_reloads
+            a_browser_shows_a_message_once
+            a_browser_saves_the_note_while_it_is_typed
+            a_browser_is_kept_from_posting_what_another_site_has_made
+            a_browser_as_narrow_as_a_phone_shows_whole_pages
         }
     };
     (@each $binary:expr => $($scenario:ident)*) => {
@@ -55,6 +95,16 @@ macro_rules! scenarios {
             #[test]
             fn $scenario() {
                 $crate::shop::$scenario($crate::shop::Shop::open($binary));
+            }
+        )*
+    };
+    (@chromium $binary:expr => $($scenario:ident)*) => {
+        $(
+            #[tokio::test]
+            #[ignore = "needs chromium"]
+            async fn $scenario() {
+                let chromium = $crate::shop::Chromium::start();
+                $crate::shop::$scenario($crate::shop::Shop::open($binary), &chromium).await;
             }
         )*
     };
@@ -152,7 +202,7 @@ pub(crate) fn a_cart_can_be_changed_and_emptied(shop: Shop) {
     browser.submit("/cart/empty", &[]).shows("nothing in it");
 }
 
-pub(crate) fn a_notice_is_shown_once(shop: Shop) {
+pub(crate) fn a_message_is_shown_once(shop: Shop) {
     let mut browser = shop.visitor();
     let home = browser.submit("/cart/add", &[("product", "mug")]);
     home.shows("Enamel mug is in your cart.");
@@ -177,10 +227,25 @@ pub(crate) fn the_session_page_tells_the_facts_and_not_the_token(shop: Shop) {
     facts.lacks(&token);
 }
 
-pub(crate) fn a_stranger_who_only_looks_at_the_facts_gets_no_cookie(shop: Shop) {
-    let facts = shop.visitor().get("/session");
-    facts.shows("Nothing is stored for you");
-    assert_eq!(facts.header("set-cookie"), None);
+pub(crate) fn a_stranger_who_looks_at_pages_without_a_form_gets_no_cookie(shop: Shop) {
+    for (path, words) in [
+        ("/session", "Nothing is stored for you"),
+        ("/cart", "nothing in it yet"),
+        ("/nowhere", "Nothing here"),
+    ] {
+        let page = shop.visitor().get(path);
+        page.shows(words);
+        page.lacks("<form");
+        assert_eq!(page.header("set-cookie"), None, "{path}");
+    }
+}
+
+pub(crate) fn a_stranger_who_gets_a_form_gets_a_cookie(shop: Shop) {
+    for path in ["/", "/sign-in"] {
+        let mut browser = shop.visitor();
+        browser.get(path).shows("<form");
+        assert!(browser.token().is_some(), "{path}");
+    }
 }
 
 pub(crate) fn a_name_that_is_refused_is_asked_for_again(shop: Shop) {
@@ -201,13 +266,13 @@ pub(crate) fn a_page_that_does_not_exist_is_explained(shop: Shop) {
 
 pub(crate) fn a_form_that_cannot_be_read_is_explained(shop: Shop) {
     let form = [("product", "mug"), ("quantity", "many")];
-    let page = shop.visitor().post("/cart/change", &form);
-    assert!((400..500).contains(&page.status), "{}", page.status);
+    let page = gift_note::customer(&shop).post("/cart/change", &form);
+    assert_eq!(page.status, 422);
     page.shows("We could not read that");
 }
 
 pub(crate) fn a_form_that_is_too_large_is_explained(shop: Shop) {
-    let page = shop.visitor().post("/cart/note", &[("note", &"a".repeat(17 * 1024))]);
+    let page = gift_note::customer(&shop).post("/cart/note", &[("note", &"a".repeat(17 * 1024))]);
     assert_eq!(page.status, 413);
     page.shows("We could not read that");
 }
@@ -244,12 +309,12 @@ pub(crate) fn a_port_in_use_is_refused_by_name(shop: Shop) {
 
 impl Page {
     #[track_caller]
-    fn shows(&self, text: &str) {
+    pub(crate) fn shows(&self, text: &str) {
         assert!(self.body.contains(text), "no {text:?} in:\n{}", self.body);
     }
 
     #[track_caller]
-    fn lacks(&self, text: &str) {
+    pub(crate) fn lacks(&self, text: &str) {
         assert!(!self.body.contains(text), "{text:?} is in:\n{}", self.body);
     }
 }

@@ -11,6 +11,7 @@ use super::Browser;
 /// A running shop; dropping it ends it.
 pub(crate) struct Shop {
     binary: &'static str,
+    options: Vec<String>,
     process: Child,
     address: String,
     data: Option<TempDir>,
@@ -18,19 +19,42 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open(binary: &'static str) -> Self {
-        Self::open_on(binary, tempfile::tempdir().unwrap())
+        Self::open_on(binary, tempfile::tempdir().unwrap(), Vec::new())
     }
 
-    fn open_on(binary: &'static str, data: TempDir) -> Self {
-        let mut process = command(binary, "127.0.0.1:0", data.path()).spawn().unwrap();
+    #[allow(dead_code, reason = "for several shops behind one server")]
+    pub(crate) fn open_with(binary: &'static str, options: &[&str]) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
+        Self::open_on(binary, tempfile::tempdir().unwrap(), options)
+    }
+
+    /// Opens one more, on another machine that was given this one's key.
+    #[allow(dead_code, reason = "for several shops behind one server")]
+    pub(crate) fn open_another(&self, binary: &'static str, options: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let key = "session.key";
+        std::fs::copy(self.data().join(key), data.path().join(key)).unwrap();
+        Self::open_on(binary, data, options.iter().map(ToString::to_string).collect())
+    }
+
+    fn open_on(binary: &'static str, data: TempDir, options: Vec<String>) -> Self {
+        let mut command = command(binary, "127.0.0.1:0", data.path());
+        let mut process = command.args(&options).spawn().unwrap();
         let said = first_line(&mut process);
         let (_, address) = said.trim().split_once("http://").expect("it says where it is open");
         Self {
             binary,
+            options,
             address: address.to_owned(),
             process,
             data: Some(data),
         }
+    }
+
+    /// As [`restart`](Self::restart), with these options.
+    pub(crate) fn restart_with(mut self, options: &[&str]) -> Self {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self.restart()
     }
 
     /// Stops it as a service manager does, and opens it again on the same folder.
@@ -50,7 +74,8 @@ impl Shop {
 
     fn reopen(mut self) -> Self {
         let data = self.data.take().expect("a shop has a folder until it is reopened");
-        Self::open_on(self.binary, data)
+        let options = std::mem::take(&mut self.options);
+        Self::open_on(self.binary, data, options)
     }
 
     /// Opens one more, which must fail; returns what it wrote to standard error.
@@ -68,8 +93,22 @@ impl Shop {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Asks for options that do not exist so; returns what it wrote to standard error.
+    #[track_caller]
+    pub(crate) fn misused(&self, options: &[&str]) -> String {
+        let output = Command::new(self.binary).args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "it opened");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     pub(crate) fn visitor(&self) -> Browser {
         Browser::new(&self.address)
+    }
+
+    /// Which framework's it is.
+    pub(crate) fn framework(&self) -> &str {
+        let name = Path::new(self.binary).file_stem().and_then(|name| name.to_str());
+        name.expect("a binary has a name")
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -22,6 +22,7 @@
 //! | `GET /flash` | shows the messages that wait: `{"flashes": [{"level": string, "text": string}]}` |
 //! | `GET /typed` | the [`Tally`]: `{"value": number or null}`; 500 if it is damaged, as by `POST /set/tally` |
 //! | `POST /typed/{n}` | adds to the tally, or removes it if `n` is 0 |
+//! | `/admin/…` | [`Admin`](crate::Admin), for those whom [`root_only`] lets in |
 //! | `GET /stream` | a body in parts; the last one saves through a handle kept past the response head |
 //!
 //! Times are RFC 3339 in UTC.
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
 
+use crate::admin::AdminAccess;
 use crate::csrf::CsrfToken;
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
@@ -420,6 +422,14 @@ pub fn add_to_tally(tally: &mut Typed<Tally>, n: u64) -> Result<Reply> {
         (n > 0).then_some(Tally { number: number + n })
     })?;
     Ok(self::tally(tally))
+}
+
+/// The guard of `/admin`: lets the owner `root` in.
+pub fn root_only(session: &Session) -> AdminAccess {
+    match session.owner() {
+        Some(owner) if owner.as_str() == "root" => AdminAccess::Granted,
+        _ => AdminAccess::Denied,
+    }
 }
 
 /// The parts of `GET /stream`, each made when the one before is on its way; `None` after the last.

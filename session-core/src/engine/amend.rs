@@ -35,7 +35,7 @@ impl Engine {
             self.config().limits.check_record(values.encoded_len())?;
             let expected = found.revision();
             let record = Record {
-                revision: expected + 1,
+                revision: found.next_revision()?,
                 values,
                 ..found
             };

@@ -46,7 +46,7 @@ impl Session {
     async fn commit_in_turn(&self, moment: Moment) -> Result<()> {
         let engine = self.engine();
         let now = engine.now();
-        let (plan, work, moved) = {
+        let (plan, work, wakes) = {
             let mut state = self.state();
             let wanted = std::mem::take(&mut state.changes);
             let changes = match moment {
@@ -60,14 +60,17 @@ impl Session {
                 plan.store,
                 StoreOp::Rotate | StoreOp::Delete | StoreOp::DeleteThenCreate
             );
-            let moved = state.base.live().filter(|_| moves).map(|live| live.record.handle());
-            let work = Work::new(&state.base, changes);
+            let affects = moves || changes.lifetime.is_some();
+            let wakes = state.base.live().filter(|_| affects).map(|live| live.record.handle());
+            let unanswered = std::mem::take(&mut state.unanswered);
+            let work = Work::new(&state.base, changes, unanswered);
             state.in_flight = Some(work.changes.clone());
-            (plan, work, moved)
+            (plan, work, wakes)
         };
         let guard = PutBack {
             session: self,
-            moved,
+            wakes,
+            work: &work,
             changes: Some(work.changes.clone()),
         };
         let committed = engine.execute(plan.store, &work, now).await;
@@ -78,8 +81,9 @@ impl Session {
 /// Returns the changes to the session if the commit is cancelled or fails for a reason that may pass.
 struct PutBack<'a> {
     session: &'a Session,
-    /// The session, if the commit takes it from its key.
-    moved: Option<Handle>,
+    /// The session, if the commit takes it from its key or moves its deadline.
+    wakes: Option<Handle>,
+    work: &'a Work,
     changes: Option<Arc<Changes>>,
 }
 
@@ -128,14 +132,16 @@ impl PutBack<'_> {
 
 impl Drop for PutBack<'_> {
     fn drop(&mut self) {
+        let mut state = self.session.state();
+        state.unanswered = self.work.take_unanswered();
         if let Some(changes) = self.changes.take() {
-            let mut state = self.session.state();
             state.in_flight = None;
             let later = std::mem::take(&mut state.changes);
             state.changes = Arc::unwrap_or_clone(changes).then(later);
         }
+        drop(state);
         // Only now can those who wait for its end tell an end from a renewal by this very session. Also after an error: it may be done.
-        if let Some(handle) = self.moved {
+        if let Some(handle) = self.wakes {
             self.session.engine().watchers().wake(handle);
         }
     }

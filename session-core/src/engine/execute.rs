@@ -1,7 +1,7 @@
 //! Does to the store what the [plan](super::plan) says: applies what the handler wanted to what the store has, and again if another
 //! request was faster (P5); never revives what has ended (P6).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Engine;
@@ -36,14 +36,38 @@ pub(super) struct Committed {
 pub(super) struct Work {
     base: Option<Snapshot>,
     pub(super) changes: Arc<Changes>,
+    /// Ids that the session may be stored under already: the store was asked, by this commit or by an earlier one, and its answer
+    /// was lost. Nobody else knows them, so what is stored there is ours.
+    unanswered: Mutex<Vec<SessionId>>,
 }
 
 impl Work {
-    pub(super) fn new(base: &Base, changes: Changes) -> Self {
+    pub(super) fn new(base: &Base, changes: Changes, unanswered: Vec<SessionId>) -> Self {
         Self {
             base: Snapshot::of(base),
             changes: Arc::new(changes),
+            unanswered: Mutex::new(unanswered),
         }
+    }
+
+    /// What is still unanswered, for the next commit. Nothing under this lock panics.
+    pub(super) fn take_unanswered(&self) -> Vec<SessionId> {
+        std::mem::take(&mut *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn unanswered(&self) -> Vec<SessionId> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store is about to be asked to store the session under this id.
+    fn ask(&self, id: &SessionId) {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        unanswered.push(id.clone());
+    }
+
+    /// The store has said that the last one it was asked for is not stored.
+    fn denied(&self) {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).pop();
     }
 }
 
@@ -95,18 +119,26 @@ impl Engine {
                 ErrorKind::ResponseSent,
                 "saving a session under a new id: the response head is already sent, so the browser cannot learn it; do this before answering",
             )),
-            (StoreOp::Create, _) => done(self.create(&work.changes, now).await?),
+            (StoreOp::Create, _) => match self.find_unanswered(work).await? {
+                Some(stored) => {
+                    self.tell(Event::Created {
+                        handle: stored.record.handle(),
+                    });
+                    self.rotate(&stored, work, now).await
+                }
+                None => done(self.create(work, now).await?),
+            },
             (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
             (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
-            (StoreOp::Rotate, Some(base)) => done(self.rotate(base, &work.changes, now).await?),
+            (StoreOp::Rotate, Some(base)) => self.rotate(base, work, now).await,
             (StoreOp::Delete, Some(base)) => {
-                self.delete(base, now).await?;
+                self.delete(base, work, now).await?;
                 done(Base::Fresh)
             }
             (StoreOp::DeleteThenCreate, Some(base)) => {
-                self.delete(base, now).await?;
+                self.delete(base, work, now).await?;
                 // The old session is gone whatever comes next, and what was to come stays wanted.
-                match self.create(&work.changes, now).await {
+                match self.create(work, now).await {
                     Ok(base) => done(base),
                     Err(error) => Ok(Committed {
                         base: Some(Base::Fresh),
@@ -121,14 +153,39 @@ impl Engine {
         }
     }
 
-    async fn create(&self, changes: &Changes, now: Timestamp) -> Result<Base> {
+    /// Where an earlier attempt, whose answer was lost, has stored the session after all.
+    async fn find_unanswered(&self, work: &Work) -> Result<Option<Snapshot>> {
+        for id in work.unanswered().into_iter().rev() {
+            let key = id.store_key();
+            if let Some(record) = self.load(key).await? {
+                return Ok(Some(Snapshot {
+                    id,
+                    key,
+                    record,
+                    standing: Standing::Current,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn create(&self, work: &Work, now: Timestamp) -> Result<Base> {
+        let changes = &*work.changes;
         for _ in 0..COLLISIONS {
             let id = SessionId::generate()?;
             let key = id.store_key();
             let record = self.next(None, changes, now)?;
-            let created = self.store().create(key, record.clone(), self.admission(changes), now);
-            match created.await? {
+            work.ask(&id);
+            let created = self
+                .store()
+                .create(key, record.clone(), self.admission(changes), now)
+                .await?;
+            if !matches!(created, Created::Stored | Created::Displaced(_)) {
+                work.denied();
+            }
+            match created {
                 stored @ (Created::Stored | Created::Displaced(_)) => {
+                    work.take_unanswered();
                     self.tell(Event::Created {
                         handle: record.handle(),
                     });
@@ -185,22 +242,30 @@ impl Engine {
         Err(lost())
     }
 
-    async fn rotate(&self, base: &Snapshot, changes: &Changes, now: Timestamp) -> Result<Base> {
+    async fn rotate(&self, base: &Snapshot, work: &Work, now: Timestamp) -> Result<Committed> {
+        let changes = &*work.changes;
+        let mut old = base.key;
         let mut found = base.record.clone();
         for attempt in 0..ATTEMPTS {
             let id = SessionId::generate()?;
             let new = id.store_key();
             let record = self.next(Some(&found), changes, now)?;
             let rotation = Rotation {
-                old: base.key,
+                old,
                 expected: found.revision(),
                 new,
                 record: record.clone(),
                 admission: self.admission(changes),
                 now,
             };
-            match self.store().rotate(rotation).await? {
+            work.ask(&id);
+            let rotated = self.store().rotate(rotation).await?;
+            if !matches!(rotated, Rotated::Stored | Rotated::Displaced(_)) {
+                work.denied();
+            }
+            match rotated {
                 stored @ (Rotated::Stored | Rotated::Displaced(_)) => {
+                    work.take_unanswered();
                     self.tell(Event::Renewed {
                         handle: record.handle(),
                     });
@@ -208,7 +273,7 @@ impl Engine {
                     if let Rotated::Displaced(handles) = stored {
                         self.tell_displaced(&record, &handles);
                     }
-                    return Ok(Base::Live(Live {
+                    return done(Base::Live(Live {
                         id,
                         key: new,
                         record,
@@ -217,11 +282,22 @@ impl Engine {
                 }
                 Rotated::Revoked => return Err(revoked()),
                 Rotated::Full => return Err(full()),
-                // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
-                Rotated::Gone if matches!(changes.identity, Identity::Login(_)) => {
-                    return self.create(changes, now).await;
-                }
-                Rotated::Gone => return Err(gone("renewing a session")),
+                Rotated::Gone => match self.find_unanswered(work).await? {
+                    Some(moved) => (old, found) = (moved.key, moved.record),
+                    // Credentials were checked, so this login stands; but nothing of the session that ended is carried over.
+                    None if matches!(changes.identity, Identity::Login(_)) => {
+                        return match self.create(work, now).await {
+                            Ok(base) => done(base),
+                            // The handler goes on with a page of its own, and has no session to put it into but a new one.
+                            Err(error) if is_refusal(&error) => Ok(Committed {
+                                base: Some(Base::Fresh),
+                                error: Some(error),
+                            }),
+                            Err(error) => Err(error),
+                        };
+                    }
+                    None => return Err(gone("renewing a session")),
+                },
                 Rotated::Conflict(current) => found = current,
                 Rotated::Collision if attempt >= COLLISIONS => return Err(collided()),
                 Rotated::Collision => {}
@@ -233,8 +309,14 @@ impl Engine {
 
     /// Ends a session. If it is not where it was, a renewal may have overtaken us and moved it: then it is ended by its handle, which
     /// stays the same, so that a logout is never lost.
-    async fn delete(&self, base: &Snapshot, now: Timestamp) -> Result<()> {
+    async fn delete(&self, base: &Snapshot, work: &Work, now: Timestamp) -> Result<()> {
         let mut ended = self.store().delete(base.key).await?;
+        for id in work.unanswered() {
+            if self.store().delete(id.store_key()).await? == Deleted::Removed {
+                ended = Deleted::Removed;
+            }
+        }
+        work.take_unanswered();
         if let (Deleted::Absent, Some(owner), Some(index)) = (ended, base.record.owner(), self.store().owner_index())
             && index.revoke(owner, Revoke::One(base.record.handle()), now).await? > 0
         {
@@ -253,7 +335,7 @@ impl Engine {
         let config = self.config();
         let mut record = match base {
             Some(base) => Record {
-                revision: base.revision() + 1,
+                revision: base.next_revision()?,
                 ..base.clone().seen(now)
             },
             None => Record::new(Handle::generate()?, now, config.lifetime),
@@ -319,6 +401,11 @@ pub(super) async fn pause(attempt: u32) {
         0 => tokio::task::yield_now().await,
         _ => tokio::time::sleep(longest.mul_f64(chance)).await,
     }
+}
+
+/// Whether it is the login that was not let in.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Revoked | ErrorKind::TooManySessions)
 }
 
 fn revoked() -> Error {

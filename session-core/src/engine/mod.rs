@@ -28,6 +28,7 @@ pub(crate) use amend::Amended;
 pub use inbound::{Access, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;
+pub(crate) use watchers::Whose;
 
 /// Everything that the requests of an application share: store, keys, configuration, clock, observers and the cleaner.
 ///
@@ -105,11 +106,11 @@ impl Engine {
         }
     }
 
-    /// Lists and ends the sessions of owners.
+    /// Lists and ends the sessions of owners, and of everybody.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the store has no owner index.
+    /// [`ErrorKind::Unsupported`] if the store has neither an owner index nor an inventory.
     pub fn sessions(&self) -> Result<Sessions> {
         Sessions::new(self.clone())
     }

@@ -22,6 +22,21 @@ struct Waiting {
     watches: usize,
 }
 
+/// Whose sessions something happens to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whose<'a> {
+    One(Handle),
+    Owner(&'a Owner),
+    Everybody,
+}
+
+/// Wakes when it is dropped: whatever the store answers, and also if nobody waits for its answer any more, it may be done.
+#[must_use = "it wakes when it is dropped"]
+pub(crate) struct Wake<'a> {
+    watchers: &'a Watchers,
+    whose: Whose<'a>,
+}
+
 /// Somebody who waits.
 pub(crate) struct Watch<'a> {
     watchers: &'a Watchers,
@@ -47,6 +62,11 @@ impl Watchers {
         }
     }
 
+    /// The store is about to be asked to do something to these sessions.
+    pub(crate) fn wake_after<'a>(&'a self, whose: Whose<'a>) -> Wake<'a> {
+        Wake { watchers: self, whose }
+    }
+
     /// Something has happened to this session.
     pub(crate) fn wake(&self, handle: Handle) {
         if let Some(waiting) = self.waiting().get(&handle) {
@@ -55,7 +75,7 @@ impl Watchers {
     }
 
     /// Something has happened to sessions of this owner. Looks at everybody who waits: revocations are rare.
-    pub(crate) fn wake_owner(&self, owner: &Owner) {
+    fn wake_owner(&self, owner: &Owner) {
         for waiting in self.waiting().values() {
             if waiting.owner.as_ref() == Some(owner) {
                 waiting.notify.notify_waiters();
@@ -64,7 +84,7 @@ impl Watchers {
     }
 
     /// Something has happened to every session.
-    pub(crate) fn wake_everybody(&self) {
+    fn wake_everybody(&self) {
         for waiting in self.waiting().values() {
             waiting.notify.notify_waiters();
         }
@@ -73,6 +93,16 @@ impl Watchers {
     /// Nothing under this lock panics.
     fn waiting(&self) -> MutexGuard<'_, HashMap<Handle, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        match self.whose {
+            Whose::One(handle) => self.watchers.wake(handle),
+            Whose::Owner(owner) => self.watchers.wake_owner(owner),
+            Whose::Everybody => self.watchers.wake_everybody(),
+        }
     }
 }
 

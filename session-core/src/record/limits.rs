@@ -1,6 +1,7 @@
 //! [`Limits`]: how large names, values and records may become (P18).
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::RESERVED_PREFIX;
 
 /// The most bytes that names, values and a whole record may take.
 ///
@@ -30,7 +31,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Of a name that the application gives; the library's own are not asked about.
     pub(crate) fn check_name(&self, name: &str) -> Result<()> {
+        if name.starts_with(RESERVED_PREFIX) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "naming a session value: names that begin with {RESERVED_PREFIX:?} are the library's own; choose another one"
+                ),
+            ));
+        }
         if name.is_empty() {
             return Err(Error::new(
                 ErrorKind::Invalid,

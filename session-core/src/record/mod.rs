@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Handle, Owner};
 use crate::lifetime::Lifetime;
 
@@ -125,6 +126,17 @@ impl Record {
     /// Whether it has ended: at its deadline it has.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at()
+    }
+
+    /// The revision of what a commit makes of it. Counting never reaches the end, but what was written from outside may be there: such
+    /// a record can be read and ended, and not be changed.
+    pub(crate) fn next_revision(&self) -> Result<Revision> {
+        self.revision.checked_add(1).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Corrupt,
+                "changing a session: its revision is the last one there is, so the store was changed from outside or its disk is failing; end the session",
+            )
+        })
     }
 
     /// The same record, last seen at `seen_at` unless it was seen later: for stores that keep sightings apart from data.

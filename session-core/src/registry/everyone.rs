@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::{PAGE, SessionInfo, Sessions};
 use crate::clock::Timestamp;
-use crate::engine::unsupported_inventory;
-use crate::error::Result;
+use crate::engine::{Whose, unsupported_inventory};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::Record;
@@ -127,31 +127,42 @@ impl Sessions {
         Ok(found.map(|(_, record)| OwnedSession::of(&record)))
     }
 
-    /// Ends the session of that handle, whoever its owner is; answers whether it was live. Costs what [`find`](Self::find) costs.
+    /// Ends the session of that handle, whoever its owner is; answers whether it was live. Costs what [`find`](Self::find) costs, and
+    /// twice that if there is none: it looks again, for a session that was renewed while the first walk came by.
     ///
     /// # Errors
     ///
-    /// As [`stats`](Self::stats): the session may then still be live.
+    /// [`ErrorKind::Conflict`] if it was renewed between being found and being ended, three times over; and as [`stats`](Self::stats).
+    /// The session may then still be live.
     pub async fn revoke_handle(&self, handle: Handle) -> Result<bool> {
         for _ in 0..ATTEMPTS {
-            let Some((key, record)) = self.search(handle).await? else {
+            let found = match self.search(handle).await? {
+                // A renewal may have carried it past the walk.
+                None => self.search(handle).await?,
+                found => found,
+            };
+            let Some((key, record)) = found else {
                 return Ok(false);
             };
             // By its owner's list it is found also if it is renewed at this moment.
             if let Some(owner) = record.owner()
+                && self.engine.store().owner_index().is_some()
                 && self.end(owner, Revoke::One(handle)).await? > 0
             {
                 return Ok(true);
             }
+            let wake = self.engine.watchers().wake_after(Whose::One(handle));
             let deleted = self.engine.store().delete(key).await;
-            // Even after an error: it may be done.
-            self.engine.watchers().wake(handle);
+            drop(wake);
             if deleted? == Deleted::Removed {
                 self.engine.tell(Event::Destroyed { handle });
                 return Ok(true);
             }
         }
-        Ok(false)
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("ending a session by its handle: it was renewed {ATTEMPTS} times in between; try again"),
+        ))
     }
 
     /// Ends every session, logins under way included: everybody is signed out. Answers how many records it removed, expired ones
@@ -161,8 +172,9 @@ impl Sessions {
     ///
     /// As [`stats`](Self::stats): some sessions may then still be live.
     pub async fn revoke_everyone(&self) -> Result<u64> {
+        let wake = self.engine.watchers().wake_after(Whose::Everybody);
         let cleared = self.inventory()?.clear().await;
-        self.engine.watchers().wake_everybody();
+        drop(wake);
         let sessions = cleared?;
         self.engine.tell(Event::Cleared { sessions });
         Ok(sessions)

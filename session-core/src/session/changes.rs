@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::value::{Encoded, Update};
 use crate::csrf;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Owner;
 use crate::lifetime::Lifetime;
 use crate::record::{Limits, Persistence, StoredValue, Values};
@@ -18,6 +18,8 @@ pub(crate) struct Changes {
     /// The stored session is to be deleted; everything else here is for a new one.
     pub(crate) ending: Ending,
     pub(crate) identity: Identity,
+    /// Whether a new id was asked for, and not only for the sake of a login.
+    renewal: Renewal,
     pub(crate) label: Option<Arc<str>>,
     pub(crate) lifetime: Option<(Lifetime, Persistence)>,
     scope: Scope,
@@ -39,6 +41,13 @@ pub(crate) enum Identity {
     Keep,
     Renew,
     Login(Login),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Renewal {
+    #[default]
+    Unasked,
+    Asked,
 }
 
 /// Who signs in, and when that began in the store's history of revocations.
@@ -77,6 +86,9 @@ pub(crate) enum Lookup<'a> {
 
 /// The most bytes that an entry takes besides its name and its value: two lengths and a version, as varints.
 pub(crate) const ENTRY_OVERHEAD: usize = 13;
+
+/// Updates of one value that may wait for a commit.
+const MOST_STEPS: usize = 1_000;
 
 /// The one value that belongs to the session's id rather than to the visitor: a new id comes without it. Somebody who knew the
 /// session before a login must not know what proves a request genuine after it.
@@ -123,6 +135,19 @@ impl Changes {
         }
     }
 
+    /// Refuses one more update of a value of which too many wait: each keeps its function, whose size nobody knows.
+    pub(crate) fn check_steps(&self, name: &str) -> Result<()> {
+        match self.entries.get(name) {
+            Some(Change::Update { steps, .. }) if steps.len() >= MOST_STEPS => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "updating session value {name:?}: {MOST_STEPS} updates of it wait to be committed; save in between"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn update(&mut self, name: &str, update: Update, value: Option<Encoded>) {
         let change = match self.entries.get(name).cloned() {
             // What it depends on is our own doing already, so the result is settled.
@@ -147,6 +172,7 @@ impl Changes {
     }
 
     pub(crate) fn renew(&mut self) {
+        self.renewal = Renewal::Asked;
         // A login renews anyway.
         if matches!(self.identity, Identity::Keep) {
             self.identity = Identity::Renew;
@@ -173,7 +199,12 @@ impl Changes {
 
     /// Whether a record would look different afterwards, apart from its id and owner.
     pub(crate) fn change_data(&self) -> bool {
-        self.scope == Scope::Clear || !self.entries.is_empty() || self.label.is_some() || self.lifetime.is_some()
+        self.change_values() || self.label.is_some() || self.lifetime.is_some()
+    }
+
+    /// Whether anything happens to values.
+    pub(crate) fn change_values(&self) -> bool {
+        self.scope == Scope::Clear || !self.entries.is_empty()
     }
 
     /// Whether these changes alone would make a session that holds a value.
@@ -269,13 +300,14 @@ impl Changes {
 
     /// Only what is carried out when the handler failed: ending and renewing.
     pub(crate) fn without_data(self) -> Self {
-        let identity = match self.identity {
-            Identity::Renew => Identity::Renew,
-            Identity::Keep | Identity::Login(_) => Identity::Keep,
+        let identity = match self.renewal {
+            Renewal::Asked => Identity::Renew,
+            Renewal::Unasked => Identity::Keep,
         };
         Self {
             ending: self.ending,
             identity,
+            renewal: self.renewal,
             ..Self::default()
         }
     }
@@ -309,6 +341,9 @@ impl Changes {
             Identity::Keep => {}
             Identity::Renew if matches!(self.identity, Identity::Login(_)) => {}
             other => self.identity = other,
+        }
+        if later.renewal == Renewal::Asked {
+            self.renewal = Renewal::Asked;
         }
         self.label = later.label.or(self.label);
         self.lifetime = later.lifetime.or(self.lifetime);

@@ -17,7 +17,7 @@ impl Session {
     ///
     /// - What goes through this engine is noticed at once: revocations of one, the others or all sessions, a logout, a session that
     ///   had to make room for a newer one, a login as somebody else.
-    /// - So is the deadline, by the engine's clock. Waiting is no sighting: it keeps no session alive.
+    /// - So is the deadline, by the engine's clock, also if another request brings it forward. Waiting is no sighting: it keeps no session alive.
     /// - What goes through another engine, in this process or on another machine, is noticed within 30 seconds, by one load in that time.
     /// - A renewal *by another request* is an end too. It locks out whoever knows the old token (P7), and that may be
     ///   who opened this socket; the client connects again, with the token that it has now.
@@ -40,6 +40,7 @@ impl Session {
     /// ```
     pub async fn ended(&self) {
         let engine = self.engine();
+        let mut awaited = None;
         loop {
             // No turn is taken: a caller may stop polling this future and wait for a `save` of the same session.
             let Some((key, handle, owner)) = self.state().base.live().map(|live| {
@@ -48,6 +49,10 @@ impl Session {
             }) else {
                 return;
             };
+            // After a logout or a login as somebody else this session may stand for another one.
+            if *awaited.get_or_insert(handle) != handle {
+                return;
+            }
             let watch = engine.watchers().watch(handle, owner);
             // Before looking, so that nothing that happens in between is missed.
             let woken = watch.woken();

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Handle, Owner};
-use crate::key::{AsKey, KeyName};
+use crate::key::{AsKey, KeyName, RESERVED_PREFIX};
 use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use changes::Login;
@@ -99,8 +99,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] if a [limit](crate::Limits) is exceeded, [`ErrorKind::Invalid`] if the name is empty,
-    /// [`ErrorKind::Value`] if the value cannot be encoded.
+    /// [`ErrorKind::TooLarge`] if a [limit](crate::Limits) is exceeded, [`ErrorKind::Invalid`] if the name is empty or one of the
+    /// [library's own](crate::RESERVED_PREFIX), [`ErrorKind::Value`] if the value cannot be encoded.
     pub fn insert<T: Serialize>(&self, key: impl AsKey<T>, value: T) -> Result<()> {
         self.set(&key, &value)
     }
@@ -119,7 +119,8 @@ impl Session {
     /// Removes the value under a key, if there is one.
     pub fn remove(&self, key: impl KeyName) {
         let mut state = self.state();
-        if state.value(key.name()).is_some() {
+        // What a step of ours left absent may be there when that runs again.
+        if state.value(key.name()).is_some() || state.is_changed(key.name()) {
             state.changes.remove(key.name());
         }
     }
@@ -165,7 +166,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get) and [`insert`](Self::insert).
+    /// As [`get`](Self::get) and [`insert`](Self::insert). [`ErrorKind::TooLarge`] also if 1,000 updates of this value wait to be
+    /// committed: each keeps its function until then, so [`save`](Self::save) in between.
     pub fn update<T, F>(&self, key: impl AsKey<T>, f: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -195,10 +197,20 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
     {
+        self.limits().check_name(key.name())?;
+        self.change(key, f)
+    }
+
+    /// As [`update_or_remove`](Self::update_or_remove), also for the library's own names.
+    pub(crate) fn change<T, F>(&self, key: impl AsKey<T>, f: F) -> Result<Option<T>>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
+    {
         let limits = self.limits();
-        limits.check_name(key.name())?;
         let update = value::Update::new(&key, limits, f);
         let mut state = self.state();
+        state.changes.check_steps(key.name())?;
         let present = state.value(key.name());
         let was_absent = present.is_none();
         let encoded = update.apply(present)?;
@@ -219,7 +231,7 @@ impl Session {
     /// [`destroy`](Self::destroy).
     pub fn clear(&self) {
         let mut state = self.state();
-        if !state.names().is_empty() {
+        if !state.names().is_empty() || state.has_changed_values() {
             state.changes.clear();
         }
     }
@@ -229,9 +241,11 @@ impl Session {
         self.state().value(key.name()).is_some()
     }
 
-    /// The names of all values, in alphabetical order.
+    /// The names of the application's values, in alphabetical order; the [library's own](crate::RESERVED_PREFIX) are left out.
     pub fn keys(&self) -> Vec<String> {
-        self.state().names()
+        let mut names = self.state().names();
+        names.retain(|name| !name.starts_with(RESERVED_PREFIX));
+        names
     }
 
     /// Moves the session to a new id when the request ends, and with it to a new token: whoever knows the old one is locked out at
@@ -447,7 +461,7 @@ impl Session {
         self.state().base.live().map(|live| read(&live.record))
     }
 
-    fn limits(&self) -> crate::record::Limits {
+    pub(crate) fn limits(&self) -> crate::record::Limits {
         self.engine().config().limits
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct State {
     /// What a commit that is under way is storing.
     pub(crate) in_flight: Option<Arc<Changes>>,
     pub(crate) changes: Changes,
+    /// Ids that a commit has asked the store for and got no answer: one of them may be where the session is by now.
+    pub(crate) unanswered: Vec<SessionId>,
     pub(crate) head: Head,
     pub(crate) cookie: CookieDuty,
 }
@@ -79,6 +81,7 @@ impl State {
             base,
             in_flight: None,
             changes: Changes::default(),
+            unanswered: Vec::new(),
             head: Head::Open,
             cookie: CookieDuty::Nothing,
         }
@@ -100,9 +103,20 @@ impl State {
         self.base.live()?.record.values().get(name)
     }
 
+    /// Whether a value that is not stored yet could only be stored under an id that the browser cannot learn any more.
+    pub(crate) fn is_too_late_to_begin(&self) -> bool {
+        let new_id = |layer: &Changes| layer.ending == Ending::End || !matches!(layer.identity, Identity::Keep);
+        self.head == Head::Sent && (self.base.live().is_none() || self.layers().any(new_id))
+    }
+
     /// Whether this request has changes for a name that are not stored yet.
     pub(crate) fn is_changed(&self, name: &str) -> bool {
         self.layers().any(|layer| !matches!(layer.lookup(name), Lookup::Below))
+    }
+
+    /// Whether this request has changes of any value that are not stored yet.
+    pub(crate) fn has_changed_values(&self) -> bool {
+        self.layers().any(Changes::change_values)
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// On what terms a login is let in: what [`Store::create`](super::Store::create) and [`Store::rotate`](super::Store::rotate) are
 /// given with the record. It concerns records with an owner only; the default lets everybody in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Admission {
     /// When the login began in the store's history of revocations.
     pub began: Epoch,
@@ -16,17 +17,31 @@ pub struct Admission {
 /// A login that began then, without a limit.
 impl From<Epoch> for Admission {
     fn from(began: Epoch) -> Self {
-        Self { began, limit: None }
+        Self::new(began)
     }
 }
 
 impl Admission {
+    /// For a login that began then, without a limit.
+    pub const fn new(began: Epoch) -> Self {
+        Self { began, limit: None }
+    }
+
+    /// The same, with another limit, or with none.
+    #[must_use]
+    pub fn with_limit(self, limit: impl Into<Option<OwnerLimit>>) -> Self {
+        Self {
+            limit: limit.into(),
+            ..self
+        }
+    }
+
     /// What has to happen so that a login finds room beside the owner's other live sessions.
     ///
     /// ```
     /// use session_core::{Admission, Epoch, OwnerLimit, Room};
     ///
-    /// let admission = Admission { began: Epoch::default(), limit: Some(OwnerLimit::end_oldest(3)?) };
+    /// let admission = Admission::new(Epoch::default()).with_limit(OwnerLimit::end_oldest(3)?);
     /// assert_eq!(admission.room(2), Room::Free);
     /// assert_eq!(admission.room(4), Room::AfterEnding(2));
     /// # Ok::<(), session_core::Error>(())

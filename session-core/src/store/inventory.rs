@@ -39,6 +39,7 @@ pub trait Inventory: Send + Sync {
 
 /// One page of an [`Inventory`].
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct InventoryPage {
     /// The records, in the order of their keys.
     pub records: Vec<(StoreKey, Record)>,
@@ -46,6 +47,17 @@ pub struct InventoryPage {
     pub unreadable: Vec<StoreKey>,
     /// Where to continue; `None` if this is the end.
     pub next: Option<StoreKey>,
+}
+
+impl InventoryPage {
+    /// A page on which everything can be read.
+    pub fn new(records: Vec<(StoreKey, Record)>, next: Option<StoreKey>) -> Self {
+        Self {
+            records,
+            unreadable: Vec::new(),
+            next,
+        }
+    }
 }
 
 /// Where a walk over all sessions continues, as 43 characters that are safe in a URL.

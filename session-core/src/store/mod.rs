@@ -2,6 +2,7 @@
 //! then hold the store to `store_contract!` (feature `conformance`). `docs/writing-a-store.md` walks through it.
 
 mod admission;
+mod cursor;
 mod inventory;
 mod memory;
 mod revocations;
@@ -15,6 +16,7 @@ use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 
 pub use admission::{Admission, OwnerLimit, Room};
+pub use cursor::Cursor;
 pub use inventory::{Inventory, InventoryCursor, InventoryPage};
 pub use memory::MemoryStore;
 pub use revocations::Revocations;
@@ -102,7 +104,7 @@ pub trait OwnerIndex: Send + Sync {
     ///
     /// Behaviour: from the moment it answers, none of the chosen sessions loads (P11). With [`Revoke::All`] and
     /// [`Revoke::Others`], no login of this owner that began before it answered succeeds afterwards; but a login to the session that
-    /// is kept does.
+    /// is kept does, unless another revocation refuses it: a later one spares nobody whom an earlier one did not.
     async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64>;
 }
 
@@ -113,11 +115,24 @@ pub trait OwnerIndex: Send + Sync {
 ///
 /// What it counts is the store's business: revocations in a single process, time on a shared server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The point that a store numbers so.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The store's number for it.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// What [`Store::create`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Created {
     /// The record is stored.
     Stored,
@@ -143,8 +158,9 @@ pub enum Replaced {
     Gone,
 }
 
-/// What [`Store::rotate`] is asked to do.
+/// What [`Store::rotate`] is asked to do. The engine makes it; [`new`](Self::new) is for tests of a store.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Rotation {
     /// The key to leave.
     pub old: StoreKey,
@@ -160,9 +176,33 @@ pub struct Rotation {
     pub now: Timestamp,
 }
 
+impl Rotation {
+    /// From one key, if the revision there is `expected`, to another, on the default terms of admission.
+    pub fn new(old: StoreKey, expected: Revision, new: StoreKey, record: Record, now: Timestamp) -> Self {
+        Self {
+            old,
+            expected,
+            new,
+            record,
+            admission: Admission::default(),
+            now,
+        }
+    }
+
+    /// The same, on other terms.
+    #[must_use]
+    pub fn with_admission(self, admission: impl Into<Admission>) -> Self {
+        Self {
+            admission: admission.into(),
+            ..self
+        }
+    }
+}
+
 /// What [`Store::rotate`] did.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Rotated {
     /// The record is stored under the new key, and the old key is dead.
     Stored,
@@ -202,11 +242,19 @@ pub enum Deleted {
 /// What [`Store::sweep`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Swept {
     /// Records removed.
     pub removed: usize,
     /// Whether more may be waiting.
     pub backlog: Backlog,
+}
+
+impl Swept {
+    /// So many records were removed, and more may be waiting, or not.
+    pub const fn new(removed: usize, backlog: Backlog) -> Self {
+        Self { removed, backlog }
+    }
 }
 
 /// Whether a sweep left something to do.
@@ -239,27 +287,9 @@ pub struct Page {
     pub limit: usize,
 }
 
-/// A place in an owner's list: newest first, and by handle among those that began at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// When the last session of the page before began.
-    pub created_at: Timestamp,
-    /// Its handle.
-    pub handle: Handle,
-}
-
-impl Cursor {
-    /// The place of this record.
-    pub fn of(record: &Record) -> Self {
-        Self {
-            created_at: record.created_at(),
-            handle: record.handle(),
-        }
-    }
-}
-
 /// One page of an owner's sessions.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct OwnedPage {
     /// The sessions, newest first.
     pub sessions: Vec<Owned>,
@@ -267,11 +297,26 @@ pub struct OwnedPage {
     pub next: Option<Cursor>,
 }
 
+impl OwnedPage {
+    /// One page, and where the next one starts.
+    pub fn new(sessions: Vec<Owned>, next: Option<Cursor>) -> Self {
+        Self { sessions, next }
+    }
+}
+
 /// A session in its owner's list.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Owned {
     /// Where it is stored; its next renewal moves it.
     pub key: StoreKey,
     /// With its latest sighting.
     pub record: Record,
+}
+
+impl Owned {
+    /// A session and where it is.
+    pub fn new(key: StoreKey, record: Record) -> Self {
+        Self { key, record }
+    }
 }

@@ -27,12 +27,20 @@ struct Raised {
     floor: Epoch,
 }
 
-/// The latest revocation of an owner.
+/// What the revocations of an owner refuse.
 #[derive(Debug)]
 struct Revoked {
+    /// The latest one: it refuses logins that began before, to any session but the one that it spared.
     at: Epoch,
-    /// The session that it spared.
     spared: Option<Handle>,
+    /// The latest one that did not spare that session: it refuses logins that began before, to whichever session.
+    all_at: Epoch,
+}
+
+impl Revoked {
+    fn refuse(&self, handle: Handle, began: Epoch) -> bool {
+        began < self.all_at || (self.spared != Some(handle) && began < self.at)
+    }
 }
 
 /// Owners remembered before they are folded into the floor. Only logins that are under way at that moment are refused by it.
@@ -66,7 +74,18 @@ impl Revocations {
             Revoke::Others(kept) => Some(kept),
             Revoke::All | Revoke::One(_) => None,
         };
-        raised.by_owner.insert(owner.index_key(), Revoked { at: epoch, spared });
+        let all_at = match (spared, raised.by_owner.get(&owner.index_key())) {
+            (None, _) => epoch,
+            (Some(_), None) => Epoch::default(),
+            (Some(_), Some(before)) if before.spared == spared => before.all_at,
+            (Some(_), Some(before)) => before.at,
+        };
+        let revoked = Revoked {
+            at: epoch,
+            spared,
+            all_at,
+        };
+        raised.by_owner.insert(owner.index_key(), revoked);
         epoch
     }
 
@@ -89,10 +108,8 @@ impl Revocations {
     /// Whether a login of this owner, to a session of that handle, is to be refused if it began then.
     pub fn refuse(&self, owner: &Owner, handle: Handle, began: Epoch) -> bool {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        match raised.by_owner.get(&owner.index_key()) {
-            Some(revoked) if revoked.spared != Some(handle) && began < revoked.at => true,
-            _ => began < raised.floor,
-        }
+        let revoked = raised.by_owner.get(&owner.index_key());
+        began < raised.floor || revoked.is_some_and(|revoked| revoked.refuse(handle, began))
     }
 }
 
@@ -134,6 +151,23 @@ mod tests {
         assert!(revocations.refuse(&owner("alice"), Handle::from_bytes([2; 15]), before));
         revocations.publish(revocations.begin(&owner("alice"), Revoke::All));
         assert!(revocations.refuse(&owner("alice"), HANDLE, before));
+    }
+
+    #[test]
+    fn a_later_revocation_spares_nobody_whom_an_earlier_one_refuses() {
+        let other = Handle::from_bytes([2; 15]);
+        for earlier in [Revoke::All, Revoke::Others(other)] {
+            let revocations = Revocations::new();
+            let before = revocations.epoch();
+            revocations.publish(revocations.begin(&owner("alice"), earlier));
+            let between = revocations.epoch();
+            for _ in 0..2 {
+                revocations.publish(revocations.begin(&owner("alice"), Revoke::Others(HANDLE)));
+            }
+            assert!(revocations.refuse(&owner("alice"), HANDLE, before), "{earlier:?}");
+            assert!(!revocations.refuse(&owner("alice"), HANDLE, between), "{earlier:?}");
+            assert!(revocations.refuse(&owner("alice"), other, between), "{earlier:?}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Defect for SweepsExtended {
         } else {
             Backlog::Remaining
         };
-        Ok(Swept { removed, backlog })
+        Ok(Swept::new(removed, backlog))
     }
 }
 
@@ -112,11 +112,9 @@ impl Defect for HidesBacklog {
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {
-        let swept = self.sound.sweep(now, limit).await?;
-        Ok(Swept {
-            backlog: Backlog::Empty,
-            ..swept
-        })
+        let mut swept = self.sound.sweep(now, limit).await?;
+        swept.backlog = Backlog::Empty;
+        Ok(swept)
     }
 }
 

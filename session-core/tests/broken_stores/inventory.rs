@@ -57,8 +57,9 @@ impl Defect for HidesTheRest {
     }
 
     async fn page(&self, after: Option<StoreKey>, limit: usize) -> Result<InventoryPage> {
-        let page = self.sound_inventory().page(after, limit).await?;
-        Ok(InventoryPage { next: None, ..page })
+        let mut page = self.sound_inventory().page(after, limit).await?;
+        page.next = None;
+        Ok(page)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Stores that list or revoke wrongly.
 
+use std::sync::{Mutex, MutexGuard};
+
 use async_trait::async_trait;
 use session_core::{
-    Admission, Created, Epoch, MemoryStore, OwnedPage, Owner, Page, Record, Result, Revoke, Rotated, Rotation, Store,
-    StoreKey, Timestamp,
+    Admission, Created, Epoch, Handle, MemoryStore, OwnedPage, Owner, Page, Record, Result, Revoke, Rotated, Rotation,
+    Store, StoreKey, Timestamp,
 };
 
 use crate::defect::{Defect, defects};
@@ -14,6 +16,8 @@ defects! {
     ForgetsLoginsUnderWay;
     /// The same, for logins by rotation only.
     ForgetsRotationsUnderWay;
+    /// Remembers whom the latest revocation spared, and nothing of those before.
+    ForgetsEarlierRevocations { spared: Mutex<Option<Handle>> };
     /// Refuses every renewal that began before a revocation, the survivor's too.
     RefusesSurvivors;
     /// Lists what has expired.
@@ -37,10 +41,8 @@ impl Defect for ForgetsLoginsUnderWay {
     }
 
     async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
-        let began = Epoch(u64::MAX);
-        self.sound
-            .create(key, record, Admission { began, ..admission }, now)
-            .await
+        let began = Admission::new(Epoch::new(u64::MAX)).with_limit(admission.limit);
+        self.sound.create(key, record, began, now).await
     }
 }
 
@@ -51,8 +53,45 @@ impl Defect for ForgetsRotationsUnderWay {
     }
 
     async fn rotate(&self, mut rotation: Rotation) -> Result<Rotated> {
-        rotation.admission.began = Epoch(u64::MAX);
+        rotation.admission.began = Epoch::new(u64::MAX);
         self.sound.rotate(rotation).await
+    }
+}
+
+impl ForgetsEarlierRevocations {
+    fn spared(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.spared.lock().expect("nothing under this lock panics")
+    }
+
+    fn admit(&self, record: &Record, admission: &mut Admission) {
+        if *self.spared() == Some(record.handle()) {
+            admission.began = Epoch::new(u64::MAX);
+        }
+    }
+}
+
+#[async_trait]
+impl Defect for ForgetsEarlierRevocations {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn create(&self, key: StoreKey, record: Record, mut admission: Admission, now: Timestamp) -> Result<Created> {
+        self.admit(&record, &mut admission);
+        self.sound.create(key, record, admission, now).await
+    }
+
+    async fn rotate(&self, mut rotation: Rotation) -> Result<Rotated> {
+        self.admit(&rotation.record, &mut rotation.admission);
+        self.sound.rotate(rotation).await
+    }
+
+    async fn revoke(&self, owner: &Owner, which: Revoke, now: Timestamp) -> Result<u64> {
+        *self.spared() = match which {
+            Revoke::Others(kept) => Some(kept),
+            _ => None,
+        };
+        self.sound_index().revoke(owner, which, now).await
     }
 }
 
@@ -127,7 +166,7 @@ impl Defect for RepeatsTheCursor {
         sessions.truncate(page.limit);
         let last = sessions.last().map(|last| session_core::Cursor::of(&last.record));
         let next = last.filter(|_| more);
-        Ok(OwnedPage { sessions, next })
+        Ok(OwnedPage::new(sessions, next))
     }
 }
 
@@ -177,6 +216,14 @@ fn a_store_that_forgets_rotations_under_way_is_caught() {
     assert_caught::<ForgetsRotationsUnderWay>(&[(
         "P12",
         "a_login_by_rotation_that_began_before_a_revocation_is_refused",
+    )]);
+}
+
+#[test]
+fn a_store_that_forgets_earlier_revocations_is_caught() {
+    assert_caught::<ForgetsEarlierRevocations>(&[(
+        "P12",
+        "a_later_revocation_spares_no_login_that_an_earlier_one_refuses",
     )]);
 }
 

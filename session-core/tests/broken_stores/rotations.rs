@@ -35,6 +35,7 @@ fn rotated(created: Created) -> Rotated {
         Created::Collision => Rotated::Collision,
         Created::Revoked => Rotated::Revoked,
         Created::Full => Rotated::Full,
+        other => unreachable!("no store here answers {other:?}"),
     }
 }
 

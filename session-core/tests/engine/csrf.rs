@@ -135,3 +135,23 @@ async fn a_token_asked_for_while_a_renewal_is_stored_is_good_afterwards() {
     assert_eq!(verify(&site, renewed, &after).await, Ok(()));
     assert_eq!(verify(&site, renewed, &before).await, Err(ErrorKind::Csrf));
 }
+
+#[tokio::test]
+async fn a_token_that_can_never_be_good_is_not_given_out() {
+    let site = Site::new();
+    let (inbound, fresh) = site.request(None).await;
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    assert_eq!(fresh.csrf_token().unwrap_err().kind(), ErrorKind::ResponseSent);
+
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let (inbound, stored) = site.request(cookie.as_deref()).await;
+    drop(inbound.finish(Outcome::Success).await.unwrap());
+    let token = stored.csrf_token().unwrap().to_string();
+    stored.save().await.unwrap();
+    let (_, next) = site.request(cookie.as_deref()).await;
+    next.verify_csrf(&token).unwrap();
+    stored.renew();
+    assert_eq!(stored.csrf_token().unwrap_err().kind(), ErrorKind::ResponseSent);
+}

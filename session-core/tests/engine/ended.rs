@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use session_core::conformance::store::Operation;
 use session_core::{
-    Clock, Engine, Handle, Lifetime, MemoryStore, Outcome, Owner, OwnerLimit, Session, SessionConfig, SigningKeys,
-    Timestamp,
+    Clock, Engine, FlashLevel, Handle, Lifetime, MemoryStore, Outcome, Owner, OwnerLimit, Session, SessionConfig,
+    SigningKeys, Timestamp,
 };
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -120,6 +120,89 @@ async fn a_logout_by_the_session_itself_is_noticed_at_once() {
     session.logout();
     session.save().await.unwrap();
     assert_eq!(waiting.await.unwrap(), AT_ONCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_noticed_also_if_the_same_request_begins_another_session() {
+    let ways: [fn(&Session); 2] = [
+        |session| {
+            session.logout();
+            session.flash(FlashLevel::Info, "bye").unwrap();
+        },
+        |session| session.login("bob").unwrap(),
+    ];
+    for begin_another in ways {
+        let site = Site::new();
+        let cookie = sign_in(&site).await;
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        let waiting = wait(&session).await;
+        begin_another(&session);
+        drop(inbound.finish(Outcome::Success).await.unwrap());
+        let noticed = tokio::time::timeout(RECHECK, waiting).await;
+        assert_eq!(
+            noticed.expect("it goes on waiting for another session").unwrap(),
+            AT_ONCE
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_whose_caller_went_away_is_noticed_at_once() {
+    for way in ["all", "by its handle alone", "everyone"] {
+        let site = Site::new();
+        let cookie = sign_in(&site).await;
+        let session = socket(&site, cookie.as_deref()).await;
+        let handle = session.handle().unwrap();
+        let waiting = wait(&session).await;
+        let sessions = site.engine.sessions().unwrap();
+        let owner = alice();
+        let gate = site.faults.hold_answer(match way {
+            "everyone" => Operation::Clear,
+            _ => Operation::Revoke,
+        });
+        tokio::select! {
+            biased;
+            _ = sessions.revoke_all(&owner), if way == "all" => panic!("the answer is held"),
+            _ = sessions.revoke_handle(handle), if way == "by its handle alone" => panic!("the answer is held"),
+            _ = sessions.revoke_everyone(), if way == "everyone" => panic!("the answer is held"),
+            () = gate.arrived() => {}
+        }
+        assert!(!session.is_live().await.unwrap(), "{way}");
+        assert_eq!(waiting.await.unwrap(), AT_ONCE, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_visitor_s_session_whose_caller_went_away_is_noticed_at_once() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let session = socket(&site, cookie.as_deref()).await;
+    let handle = session.handle().unwrap();
+    let waiting = wait(&session).await;
+    let sessions = site.engine.sessions().unwrap();
+    let gate = site.faults.hold_answer(Operation::Delete);
+    tokio::select! {
+        biased;
+        _ = sessions.revoke_handle(handle) => panic!("the answer is held"),
+        () = gate.arrived() => {}
+    }
+    assert_eq!(waiting.await.unwrap(), AT_ONCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_another_request_brings_forward_is_noticed_when_it_passes() {
+    let site = Site::built(SessionConfig::default(), |builder| {
+        builder.clock(TokioClock(Instant::now()))
+    });
+    let cookie = sign_in(&site).await;
+    let session = socket(&site, cookie.as_deref()).await;
+    let waiting = wait(&session).await;
+    let short = Lifetime::sliding(Duration::from_secs(5)).unwrap();
+    site.handle(cookie.as_deref(), async |session| session.remember_for(short))
+        .await;
+    assert_eq!(waiting.await.unwrap(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]

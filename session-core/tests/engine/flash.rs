@@ -1,6 +1,6 @@
 //! Flash messages across requests: shown once, and lost by nobody.
 
-use session_core::{ErrorKind, Flash, FlashLevel, Flashes, FromSession, Outcome, Session};
+use session_core::{ErrorKind, Flash, FlashLevel, Flashes, FromSession, Limits, Outcome, Session, SessionConfig};
 
 use crate::site::Site;
 
@@ -37,7 +37,8 @@ async fn messages_are_shown_once_in_the_order_in_which_they_were_left() {
     assert_eq!(texts(flashes), ["one", "two"]);
     drop(inbound.finish(Outcome::Success).await.unwrap());
     assert!(shown(&site, cookie.as_deref()).await.is_empty());
-    assert!(site.request(cookie.as_deref()).await.1.keys().is_empty());
+    let (_, session) = site.request(cookie.as_deref()).await;
+    assert!(!session.contains("_session.flashes"));
 }
 
 #[tokio::test]
@@ -101,10 +102,34 @@ async fn showing_none_writes_nothing() {
 }
 
 #[tokio::test]
+async fn where_values_must_be_small_the_oldest_messages_make_room() {
+    let mut limits = Limits::default();
+    limits.value = 2048;
+    limits.name = 8;
+    let site = Site::with(SessionConfig::builder().limits(limits).build().unwrap());
+    let (_inbound, session) = site.request(None).await;
+    for number in 0..40 {
+        leave(&session, &format!("{number}{}", "x".repeat(900)));
+    }
+    let left = texts(session.take_flashes().unwrap());
+    assert!(left.len() == 2 && left[0].starts_with("38") && left[1].starts_with("39"));
+}
+
+#[tokio::test]
 async fn a_text_over_its_limit_is_refused() {
     let site = Site::new();
     let (_inbound, session) = site.request(None).await;
     session.flash(FlashLevel::Info, "x".repeat(1024)).unwrap();
     let refused = session.flash(FlashLevel::Info, "x".repeat(1025)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_message_s_debug_hides_its_text() {
+    let site = Site::new();
+    let (_inbound, session) = site.request(None).await;
+    leave(&session, "Your code is 1234.");
+    let taken = session.take_flashes().unwrap();
+    let shown = format!("{taken:?}");
+    assert!(shown.contains("Info") && !shown.contains("1234"), "{shown}");
 }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod cleaner;
 mod csrf;
 mod ended;
 mod everyone;
 mod flash;
+mod lost_answers;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod overtaken;
@@ -16,3 +19,4 @@ mod session;
 mod site;
 mod update_all;
 mod values;
+mod without_index;

@@ -173,7 +173,7 @@ fn the_last_sweep_that_left_nothing_is_told_in_seconds() {
     let recorded = record(async || {
         let site = Site::built(SessionConfig::default(), EngineBuilder::metrics);
         site.clock.advance(Duration::from_millis(1500));
-        drop(site.engine.store().sweep(site.clock.now(), 10).await.unwrap());
+        let _ = site.engine.store().sweep(site.clock.now(), 10).await.unwrap();
         site.clock.advance(Duration::from_secs(60));
         site.faults.fail_next(Operation::Sweep, 1);
         site.engine.store().sweep(site.clock.now(), 10).await.unwrap_err();

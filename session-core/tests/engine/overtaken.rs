@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::conformance::sample::Sample;
 use session_core::conformance::store::Operation;
 use session_core::{
-    CleanerPolicy, Engine, ErrorKind, Lifetime, MemoryStore, Outcome, SessionConfig, SigningKey, SigningKeys,
+    CleanerPolicy, Clock, Created, Deleted, Engine, ErrorKind, FlashLevel, Lifetime, MemoryStore, Outcome, Session,
+    SessionConfig, SigningKey, SigningKeys, Store,
 };
 
 use crate::site::{Site, VISITS, set_cookie};
@@ -201,6 +203,93 @@ async fn a_login_may_end_the_owner_s_other_sessions_in_the_same_request() {
         .await;
     assert!(site.request(here.as_deref()).await.1.owner().is_some());
     assert!(site.request(elsewhere.as_deref()).await.1.is_new());
+}
+
+#[tokio::test]
+async fn revoking_all_ends_a_login_under_way_also_if_others_are_revoked_after_it() {
+    let site = Site::new();
+    let visitor = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let (inbound, session) = site.request(visitor.as_deref()).await;
+    session.login("alice").unwrap();
+    let (alice, sessions) = (session.owner().unwrap(), site.engine.sessions().unwrap());
+    sessions.revoke_all(&alice).await.unwrap();
+    sessions.revoke_others(&alice, session.handle().unwrap()).await.unwrap();
+    let refused = inbound.finish(Outcome::Success).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Revoked);
+}
+
+fn minus_one(visits: Option<u32>) -> Option<u32> {
+    visits?.checked_sub(1).filter(|left| *left > 0)
+}
+
+#[tokio::test]
+async fn removing_and_clearing_count_also_after_an_update_that_left_nothing() {
+    let ways: [fn(&Session); 3] = [
+        |session| session.remove(VISITS),
+        Session::clear,
+        |session| {
+            session.update_or_remove("other", minus_one).unwrap();
+            session.clear();
+        },
+    ];
+    for remove in ways {
+        let site = Site::new();
+        let cookie = site
+            .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+            .await;
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        assert_eq!(session.update_or_remove(VISITS, minus_one).unwrap(), None);
+        remove(&session);
+        site.handle(cookie.as_deref(), async |session| session.insert(VISITS, 5).unwrap())
+            .await;
+        drop(inbound.finish(Outcome::Success).await.unwrap());
+        assert_eq!(site.visits(cookie.as_deref()).await, None);
+    }
+}
+
+/// Why an emptied session stays stored: deleting it would lose what a request beside it stores (P5).
+#[tokio::test]
+async fn a_request_that_empties_a_session_costs_another_one_nothing() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.flash(FlashLevel::Info, "hello").unwrap())
+        .await;
+    let (slow, session) = site.request(cookie.as_deref()).await;
+    let shown = site.handle(cookie.as_deref(), async |session| {
+        assert_eq!(session.take_flashes().unwrap().len(), 1);
+    });
+    assert_eq!(shown.await, cookie, "the browser keeps its token");
+    session.insert(VISITS, 1).unwrap();
+    drop(slow.finish(Outcome::Success).await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, Some(1));
+}
+
+/// Nobody gets there by counting: it takes a damaged store, or one that was written to from outside.
+#[tokio::test]
+async fn a_record_of_the_last_revision_can_be_read_and_ended_and_changing_it_is_an_error() {
+    let site = Site::new();
+    let cookie = site.handle(None, async |session| session.login("alice").unwrap()).await;
+    let (key, record) = site.faults.inventory().unwrap().page(None, 1).await.unwrap().records[0].clone();
+    assert_eq!(site.faults.delete(key).await.unwrap(), Deleted::Removed);
+    let last = Sample::of(&record).revision(u64::MAX).build();
+    let epoch = site.faults.owner_index().unwrap().epoch();
+    let created = site.faults.create(key, last, epoch.into(), site.clock.now()).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+
+    let changes: [fn(&Session); 2] = [|session| session.insert(VISITS, 1).unwrap(), Session::renew];
+    for change in changes {
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        change(&session);
+        let refused = inbound.finish(Outcome::Success).await.map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    }
+    let (alice, sessions) = (record.owner().unwrap(), site.engine.sessions().unwrap());
+    let refused = sessions.update_all(alice, VISITS, |_| 1).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    site.handle(cookie.as_deref(), async |session| session.logout()).await;
+    assert!(site.request(cookie.as_deref()).await.1.is_new());
 }
 
 #[tokio::test]

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Admission, Created, Deleted, Engine, ErrorKind, MemoryStore, Outcome, Owner, OwnerIndex, OwnerLimit, Record,
-    Replaced, Result, Revision, Rotated, Rotation, Session, SessionConfig, SigningKeys, Store, StoreKey, Swept,
-    Timestamp, Touched, async_trait,
+    Engine, ErrorKind, FlashLevel, Outcome, Owner, OwnerLimit, Result, Session, SessionConfig, SigningKeys, Store,
 };
 
 use crate::site::{Site, VISITS};
+use crate::without_index::WithoutIndex;
 
 fn limited(limit: Result<OwnerLimit>) -> Site {
     let config = SessionConfig::builder().owner_limit(limit.unwrap());
@@ -110,6 +109,26 @@ async fn signing_in_again_and_renewing_need_no_room() {
 }
 
 #[tokio::test]
+async fn a_refused_login_leaves_a_session_to_work_with_also_if_the_visitor_s_was_renewed_elsewhere() {
+    let site = limited(OwnerLimit::refuse(1));
+    sign_in(&site).await;
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let told = site
+        .handle(cookie.as_deref(), async |session| {
+            session.login("alice").unwrap();
+            site.handle(cookie.as_deref(), async |session| session.renew()).await;
+            assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::TooManySessions);
+            session.flash(FlashLevel::Error, "too many").unwrap();
+        })
+        .await;
+    let (_, session) = site.request(told.as_deref()).await;
+    assert_eq!(session.take_flashes().unwrap().len(), 1);
+    assert_eq!(session.owner(), None);
+}
+
+#[tokio::test]
 async fn an_expired_session_makes_room() {
     let site = limited(OwnerLimit::refuse(1));
     sign_in(&site).await;
@@ -121,7 +140,7 @@ async fn an_expired_session_makes_room() {
 #[tokio::test]
 async fn a_store_that_cannot_count_lets_nobody_in() {
     let config = SessionConfig::builder().owner_limit(OwnerLimit::refuse(1).unwrap());
-    let store: Arc<dyn Store> = Arc::new(WithoutIndex(MemoryStore::new()));
+    let store: Arc<dyn Store> = Arc::new(WithoutIndex::default());
     let engine = Engine::builder(store, SigningKeys::generate().unwrap())
         .config(config.build().unwrap())
         .build();
@@ -129,41 +148,4 @@ async fn a_store_that_cannot_count_lets_nobody_in() {
     let session = access.session(None).await.unwrap();
     assert_eq!(session.login("alice").unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(session.owner(), None);
-}
-
-struct WithoutIndex(MemoryStore);
-
-#[async_trait]
-impl Store for WithoutIndex {
-    async fn create(&self, key: StoreKey, record: Record, admission: Admission, now: Timestamp) -> Result<Created> {
-        self.0.create(key, record, admission, now).await
-    }
-
-    async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        self.0.load(key, now).await
-    }
-
-    async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
-        self.0.replace(key, expected, record, now).await
-    }
-
-    async fn rotate(&self, rotation: Rotation) -> Result<Rotated> {
-        self.0.rotate(rotation).await
-    }
-
-    async fn touch(&self, key: StoreKey, seen_at: Timestamp, expires_at: Timestamp) -> Result<Touched> {
-        self.0.touch(key, seen_at, expires_at).await
-    }
-
-    async fn delete(&self, key: StoreKey) -> Result<Deleted> {
-        self.0.delete(key).await
-    }
-
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {
-        self.0.sweep(now, limit).await
-    }
-
-    fn owner_index(&self) -> Option<&dyn OwnerIndex> {
-        None
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::conformance::store::Operation;
-use session_core::{ErrorKind, Key, Lifetime, OnServerError, Outcome, Owner, SessionConfig};
+use session_core::{ErrorKind, Key, Lifetime, OnServerError, Outcome, Owner, Session, SessionConfig};
 
 use crate::site::{Site, VISITS, set_cookie};
 
@@ -312,6 +312,33 @@ async fn a_server_error_still_ends_or_renews_a_session() {
     session.destroy();
     drop(inbound.finish(Outcome::ServerError).await.unwrap());
     assert!(site.request(renewed).await.1.is_new());
+}
+
+#[tokio::test]
+async fn a_server_error_after_a_login_still_renews_if_that_was_asked_for_as_well() {
+    let both: [fn(&Session); 2] = [
+        |session| {
+            session.renew();
+            session.login("alice").unwrap();
+        },
+        |session| {
+            session.login("alice").unwrap();
+            session.renew();
+        },
+    ];
+    for renew_and_login in both {
+        let site = Site::new();
+        let cookie = site
+            .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+            .await;
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        renew_and_login(&session);
+        let renewed = set_cookie(inbound.finish(Outcome::ServerError).await.unwrap()).unwrap();
+        assert_eq!(site.visits(cookie.as_deref()).await, None, "the old id is dead");
+        let (_, session) = site.request(renewed.split(';').next()).await;
+        assert_eq!(session.get(VISITS).unwrap(), Some(1));
+        assert_eq!(session.owner(), None, "the login is dropped");
+    }
 }
 
 #[tokio::test]

@@ -164,3 +164,54 @@ async fn a_damaged_value_is_an_error_and_no_default() {
     let error = Value::<Cart>::from_session(session).unwrap_err();
     assert_eq!((error.kind(), error.status_code()), (ErrorKind::Value, 500));
 }
+
+#[tokio::test]
+async fn the_library_s_own_names_are_not_the_application_s() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| {
+            session.insert("cart", 1).unwrap();
+            session.csrf_token().unwrap();
+            session.flash(session_core::FlashLevel::Info, "hello").unwrap();
+            let name = "_session.csrf";
+            for refused in [
+                session.insert(name, 1).unwrap_err(),
+                session.update(name, |_: Option<u32>| 1).unwrap_err(),
+                session.update_or_remove(name, |_: Option<u32>| None).unwrap_err(),
+            ] {
+                assert_eq!(refused.kind(), ErrorKind::Invalid);
+            }
+        })
+        .await;
+    let (_, session) = site.request(cookie.as_deref()).await;
+    assert_eq!(session.keys(), ["cart"]);
+    assert!(session.contains("_session.csrf"));
+    let alice = session_core::Owner::new("alice").unwrap();
+    let sessions = site.engine.sessions().unwrap();
+    let refused = sessions.update_all(&alice, "_session.csrf", |_: Option<u32>| 1).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn updates_of_one_value_that_wait_to_be_saved_are_counted() {
+    let site = Site::new();
+    let (_inbound, session) = site.request(None).await;
+    let cookie = site.handle(None, async |session| session.insert("k", 1).unwrap()).await;
+    let (_inbound, stored) = site.request(cookie.as_deref()).await;
+    for _ in 0..1000 {
+        stored.update(VISITS, |visits| visits.unwrap_or(0) + 1).unwrap();
+    }
+    let refused = stored.update(VISITS, |visits| visits.unwrap_or(0) + 1).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooLarge);
+    let removing = stored.update_or_remove(VISITS, |_| None).unwrap_err();
+    assert_eq!(removing.kind(), ErrorKind::TooLarge);
+    assert_eq!(stored.get(VISITS).unwrap(), Some(1000));
+    stored.save().await.unwrap();
+    stored.update(VISITS, |visits| visits.unwrap_or(0) + 1).unwrap();
+    assert_eq!(stored.get(VISITS).unwrap(), Some(1001));
+    // What does not depend on anything that is stored is settled at once.
+    session.insert(VISITS, 0).unwrap();
+    for _ in 0..2000 {
+        session.update(VISITS, |visits| visits.unwrap_or(0) + 1).unwrap();
+    }
+}

@@ -103,6 +103,7 @@ impl Writer<'_> {
             record,
             admission,
             now,
+            ..
         } = rotation;
         let Some(stored) = self.reader().live(old, now)? else {
             return Ok(Rotated::Gone);

@@ -1,6 +1,7 @@
 //! The http half: [`CASES`], and what runs them ([`http_contract!`](crate::http_contract)). Every case starts a [probe](super::probe)
 //! through the adapter and talks to it over TCP, byte by byte.
 
+mod admin;
 pub mod client;
 mod csrf;
 mod data;
@@ -166,6 +167,17 @@ macro_rules! __http_cases {
             headers::a_public_response_becomes_private_when_it_sets_the_cookie => "P14",
             headers::a_head_request_commits_like_a_get => "P5",
             headers::an_answer_sets_the_cookie_once => "P10",
+            admin::strangers_and_other_owners_find_no_administration => "P12",
+            admin::the_page_shows_every_session_and_escapes_what_strangers_wrote => "P17",
+            admin::a_listing_for_administrators_shows_no_token_and_no_store_key => "P17",
+            admin::the_parts_of_the_list_cover_every_session_once_while_others_begin => "P12",
+            admin::an_administrator_ends_one_session_and_it_is_turned_away_at_once => "P11",
+            admin::the_buttons_of_the_page_do_what_they_say_and_lead_back => "P11",
+            admin::a_sweep_by_hand_removes_what_has_expired => "P15",
+            admin::without_a_token_of_its_session_an_administrator_ends_nothing => "P3",
+            admin::no_answer_of_the_administration_is_stored_or_framed => "P14",
+            admin::a_store_that_is_down_is_no_empty_list => "P13",
+            admin::what_an_administrator_sends_is_bounded_and_checked => "P18",
         }
     };
 }

@@ -259,6 +259,8 @@ macro_rules! __store_cases {
                 "P12" login::a_revocation_is_remembered_after_later_ones;
                 "P12" login::a_login_by_rotation_that_began_before_a_revocation_is_refused;
                 "P12" login::a_login_by_rotation_that_begins_after_a_revocation_is_stored;
+                "P12" login::a_later_revocation_spares_no_login_that_an_earlier_one_refuses;
+                "P12" login::a_login_is_stored_that_every_revocation_since_it_began_spares;
                 "P12" login::a_change_of_owner_counts_as_a_login_of_the_new_one;
                 "P12" login::a_survivor_may_be_renewed_with_an_old_epoch;
                 "P12" login::a_logout_by_rotation_is_never_refused;

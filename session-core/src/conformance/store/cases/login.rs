@@ -142,6 +142,54 @@ pub(in super::super) async fn a_login_by_rotation_that_began_before_a_revocation
     }
 }
 
+/// A login to the session that the later of two revocations spares: as a browser does that signs in and then asks to be signed out
+/// everywhere else.
+pub(in super::super) async fn a_later_revocation_spares_no_login_that_an_earlier_one_refuses(store: TestStore) {
+    let now = sample::now();
+    let alice = sample::owner("alice");
+    for (round, earlier) in [(0, Revoke::All), (1, Revoke::Others(handle(99)))] {
+        let (fresh, old, new) = (key(10 * round), key(10 * round + 1), key(10 * round + 2));
+        let (spared, visitor) = (10 * round, Sample::new(now).handle(10 * round).build());
+        store.put(old, &visitor).await;
+        let began = store.epoch();
+        store.revoke(&alice, earlier, now).await;
+        store.revoke(&alice, Revoke::Others(handle(spared)), now).await;
+        assert_eq!(
+            store.create(fresh, &alices(spared), began).await,
+            Created::Revoked,
+            "a login that {earlier:?} refuses was let in because a later revocation spares its session (P12)"
+        );
+        let rotated = store
+            .rotate_begun((old, new), 1, &signed_in(&visitor), now, began)
+            .await;
+        assert_eq!(
+            rotated,
+            Rotated::Revoked,
+            "a login by rotation that {earlier:?} refuses was let in because a later revocation spares its session (P12)"
+        );
+    }
+}
+
+pub(in super::super) async fn a_login_is_stored_that_every_revocation_since_it_began_spares(store: TestStore) {
+    let now = sample::now();
+    let alice = sample::owner("alice");
+    store.revoke(&alice, Revoke::All, now).await;
+    let visitor = Sample::new(now).handle(1).build();
+    store.put(key(1), &visitor).await;
+    let began = store.epoch();
+    for _ in 0..2 {
+        store.revoke(&alice, Revoke::Others(handle(1)), now).await;
+    }
+    let rotated = store
+        .rotate_begun((key(1), key(2)), 1, &signed_in(&visitor), now, began)
+        .await;
+    assert_eq!(
+        rotated,
+        Rotated::Stored,
+        "a login to the session that each revocation since it began spares was refused (P12)"
+    );
+}
+
 pub(in super::super) async fn a_login_by_rotation_that_begins_after_a_revocation_is_stored(store: TestStore) {
     let now = sample::now();
     let visitor = Sample::new(now).handle(1).build();

@@ -1,56 +1,68 @@
 //! Keepsake on Rocket: `cargo run -p examples --bin rocket`. The routes, and handlers that hand over to the shop.
 
+mod forms;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 
-use adapter_rocket::{Engine, Session, SessionFairing};
+use adapter_rocket::{CsrfForm, CsrfToken, Engine, Session, SessionFairing, Sessions, Value};
 use anyhow::Context;
 use clap::Parser;
+use examples::accounts::{self, Accounts};
 use examples::assets::{Asset, SCRIPT, STYLE};
+use examples::devices::{self, Devices};
 use examples::facts::Facts;
 use examples::live::{self, Live};
 use examples::note::Note;
+use examples::options::Opened;
 use examples::server::{self, GRACE};
-use examples::{Failure, Options, forms, label, pages, shop};
+use examples::shop::Cart;
+use examples::{Failure, Options, pages, shop};
 use futures_util::{SinkExt, StreamExt};
 use maud::Markup;
 use rocket::config::Shutdown;
 use rocket::data::Limits;
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
-use rocket::form::{Form, FromForm};
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::response::{self, Redirect, Responder};
-use rocket::{Build, Config, Either, Request, Response, Rocket, catch, catchers, get, post, routes};
+use rocket::{Build, Config, Either, Request, Response, Rocket, State, catch, catchers, get, post, routes};
 use rocket_ws::stream::DuplexStream;
 use rocket_ws::{Channel, Message, WebSocket};
+
+use forms::{Button, Choice, Device, Gift, Quantity, RoleChange, SignIn};
 
 #[rocket::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     options.log();
-    let (engine, store) = options.open()?;
+    let Opened { engine, kept, accounts } = options.open().await?;
     let announce = AdHoc::on_liftoff("announce", |rocket| {
         Box::pin(async {
+            // Rocket itself listens for signals a moment later only.
+            let (stopped, shutdown) = (server::stopped(), rocket.shutdown());
+            tokio::spawn(async {
+                stopped.await;
+                shutdown.notify();
+            });
             let config = rocket.config();
             server::announce(SocketAddr::new(config.address, config.port));
         })
     });
-    match app(options.listen, engine).attach(announce).launch().await {
+    match app(options.listen, engine, accounts).attach(announce).launch().await {
         Ok(_stopped) => {}
         Err(error) if matches!(error.kind(), ErrorKind::Shutdown(..)) => server::out_of_time(),
         Err(error) => return Err(error).context(server::cannot_listen(options.listen)),
     }
-    Ok(server::close(&store).await?)
+    Ok(server::close(&kept).await?)
 }
 
-fn app(listen: SocketAddr, engine: Engine) -> Rocket<Build> {
+fn app(listen: SocketAddr, engine: Engine, accounts: Accounts) -> Rocket<Build> {
     let config = Config {
         address: listen.ip(),
         port: listen.port(),
-        limits: Limits::default().limit("form", forms::LIMIT.into()),
-        // Rocket itself stops on Ctrl-C and on what a service manager sends.
+        limits: Limits::default().limit("form", examples::forms::LIMIT.into()),
         shutdown: Shutdown {
             grace: GRACE.as_secs() as u32,
             mercy: 1,
@@ -70,12 +82,19 @@ fn app(listen: SocketAddr, engine: Engine) -> Rocket<Build> {
         sign_in_form,
         sign_in,
         sign_out,
+        list_devices,
+        end_device,
+        end_other_devices,
+        end_all_devices,
+        staff,
+        change_role,
         this_session,
         style,
         script,
     ];
     rocket::custom(config)
         .mount("/", routes)
+        .manage(accounts)
         .register("/", catchers![explain])
         .attach(SessionFairing::from_engine(engine))
         // After the session's, whose answer to a failed commit no catcher sees.
@@ -85,53 +104,48 @@ fn app(listen: SocketAddr, engine: Engine) -> Rocket<Build> {
 }
 
 #[get("/")]
-fn home(session: Session) -> Answer<Markup> {
+fn home(session: Session, token: CsrfToken) -> Answer<Markup> {
     let visits = shop::visit(&session)?;
-    Ok(pages::home(&shop::visitor(&session)?, visits))
+    Ok(pages::home(&shop::visitor(&session)?, visits, &token))
 }
 
 #[get("/cart")]
 fn cart(session: Session) -> Answer<Markup> {
-    let note = shop::note(&session)?;
-    Ok(pages::cart(
-        &shop::visitor(&session)?,
-        &shop::cart(&session)?,
-        &note,
-        None,
-    ))
+    let basket = shop::basket(&session)?;
+    Ok(pages::cart(&shop::visitor(&session)?, basket.as_ref(), None))
 }
 
 #[post("/cart/add", data = "<form>")]
-fn add(session: Session, form: Form<Choice<'_>>) -> Answer<Redirect> {
-    shop::add(&session, form.product)?;
+fn add(session: Session, mut cart: Value<Cart>, form: CsrfForm<Choice<'_>>) -> Answer<Redirect> {
+    shop::add(&session, &mut cart, form.0.product)?;
     Ok(Redirect::to("/"))
 }
 
 #[post("/cart/change", data = "<form>")]
-fn change(session: Session, form: Form<Quantity<'_>>) -> Answer<Redirect> {
-    shop::change(&session, form.product, form.quantity)?;
+fn change(mut cart: Value<Cart>, form: CsrfForm<Quantity<'_>>) -> Answer<Redirect> {
+    shop::change(&mut cart, form.0.product, form.0.quantity)?;
     Ok(Redirect::to("/cart"))
 }
 
 #[post("/cart/remove", data = "<form>")]
-fn remove(session: Session, form: Form<Choice<'_>>) -> Answer<Redirect> {
-    shop::remove(&session, form.product)?;
+fn remove(session: Session, mut cart: Value<Cart>, form: CsrfForm<Choice<'_>>) -> Answer<Redirect> {
+    shop::remove(&session, &mut cart, form.0.product)?;
     Ok(Redirect::to("/cart"))
 }
 
-#[post("/cart/empty")]
-fn empty(session: Session) -> Redirect {
+#[post("/cart/empty", data = "<_genuine>")]
+fn empty(session: Session, _genuine: CsrfForm<Button>) -> Redirect {
     shop::empty(&session);
     Redirect::to("/cart")
 }
 
 #[post("/cart/note", data = "<form>")]
-fn write_note(session: Session, form: Form<Gift<'_>>) -> Answer<Either<(Status, Markup), Redirect>> {
-    let note = match Note::new(form.note) {
+fn write_note(session: Session, form: CsrfForm<Gift<'_>>) -> Answer<Either<(Status, Markup), Redirect>> {
+    let note = match Note::new(form.0.note) {
         Ok(note) => note,
         Err(refused) => {
-            let cart = shop::cart(&session)?;
-            let page = pages::cart(&shop::visitor(&session)?, &cart, form.note, Some(refused));
+            let basket = shop::basket(&session)?.map(|basket| basket.with_note(form.0.note.to_owned()));
+            let page = pages::cart(&shop::visitor(&session)?, basket.as_ref(), Some(refused));
             return Ok(Either::Left((Status::UnprocessableEntity, page)));
         }
     };
@@ -141,7 +155,7 @@ fn write_note(session: Session, form: Form<Gift<'_>>) -> Answer<Either<(Status, 
 
 #[get("/cart/live")]
 fn open_live(upgrade: WebSocket, _origin: OwnOrigin, session: Session) -> Channel<'static> {
-    let live = Live::new(session.into_inner(), live::CHECK_EVERY);
+    let live = Live::new(session.into_inner());
     let config = rocket_ws::Config {
         max_message_size: Some(live::LARGEST_MESSAGE),
         max_frame_size: Some(live::LARGEST_MESSAGE),
@@ -174,36 +188,77 @@ async fn converse(mut socket: DuplexStream, live: Live) -> rocket_ws::result::Re
 }
 
 #[get("/sign-in")]
-fn sign_in_form(session: Session) -> Answer<Either<Redirect, Markup>> {
-    if session.owner().is_some() {
-        return Ok(Either::Left(Redirect::to("/session")));
-    }
-    Ok(Either::Right(pages::sign_in(&shop::visitor(&session)?, None)))
+fn sign_in_form(session: Session, token: CsrfToken) -> Answer<Markup> {
+    Ok(pages::sign_in(&shop::visitor(&session)?, &token, None))
 }
 
 #[post("/sign-in", data = "<form>")]
-fn sign_in(
+async fn sign_in(
     session: Session,
+    token: CsrfToken,
+    accounts: &State<Accounts>,
     user_agent: UserAgent<'_>,
-    form: Form<SignIn>,
+    form: CsrfForm<SignIn>,
 ) -> Answer<Either<(Status, Markup), Redirect>> {
-    let form = forms::SignIn::from(form.into_inner());
+    let form = examples::forms::SignIn::from(form.0);
     let owner = match form.owner() {
         Ok(owner) => owner,
         Err(reason) => {
-            let page = pages::sign_in(&shop::visitor(&session)?, Some(reason));
+            let page = pages::sign_in(&shop::visitor(&session)?, &token, Some(reason));
             return Ok(Either::Left((Status::UnprocessableEntity, page)));
         }
     };
-    let label = label::of_user_agent(user_agent.0);
-    shop::sign_in(&session, &owner, form.stay(), &label)?;
-    Ok(Either::Right(Redirect::to("/")))
+    let path = accounts.sign_in(&session, &owner, form.stay(), user_agent.0).await?;
+    Ok(Either::Right(Redirect::to(path)))
 }
 
-#[post("/sign-out")]
-fn sign_out(session: Session) -> Answer<Redirect> {
-    shop::sign_out(&session)?;
+#[post("/sign-out", data = "<_genuine>")]
+fn sign_out(session: Session, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    accounts::sign_out(&session)?;
     Ok(Redirect::to("/"))
+}
+
+#[get("/devices")]
+async fn list_devices(session: Session, sessions: Sessions, token: CsrfToken) -> Answer<Markup> {
+    let devices = Devices::list(&session, &sessions).await?;
+    Ok(pages::devices(&shop::visitor(&session)?, &devices, &token))
+}
+
+#[post("/devices/end", data = "<form>")]
+async fn end_device(session: Session, sessions: Sessions, form: CsrfForm<Device<'_>>) -> Answer<Redirect> {
+    devices::end(&session, &sessions, form.0.handle).await?;
+    Ok(Redirect::to("/devices"))
+}
+
+#[post("/devices/end-others", data = "<_genuine>")]
+async fn end_other_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_others(&session, &sessions).await?;
+    Ok(Redirect::to("/devices"))
+}
+
+#[post("/devices/end-all", data = "<_genuine>")]
+async fn end_all_devices(session: Session, sessions: Sessions, _genuine: CsrfForm<Button>) -> Answer<Redirect> {
+    devices::end_all(&session, &sessions).await?;
+    Ok(Redirect::to("/"))
+}
+
+#[get("/staff")]
+fn staff(session: Session, token: CsrfToken, accounts: &State<Accounts>) -> Answer<Markup> {
+    let members = accounts.list(&session)?;
+    Ok(pages::staff(&shop::visitor(&session)?, &members, &token))
+}
+
+#[post("/staff/role", data = "<form>")]
+async fn change_role(
+    session: Session,
+    sessions: Sessions,
+    accounts: &State<Accounts>,
+    form: CsrfForm<RoleChange<'_>>,
+) -> Answer<Redirect> {
+    accounts
+        .change_role(&session, &sessions, form.0.member, form.0.role.into())
+        .await?;
+    Ok(Redirect::to("/staff"))
 }
 
 #[get("/session")]
@@ -231,36 +286,6 @@ impl<'r> Responder<'r, 'static> for File {
             .header(Header::new("Content-Type", self.0.content_type))
             .header(Header::new("Cache-Control", Asset::CACHE_CONTROL))
             .ok()
-    }
-}
-
-// What `examples::forms` says, once more: Rocket reads forms by a trait of its own.
-
-#[derive(FromForm)]
-struct Choice<'r> {
-    product: &'r str,
-}
-
-#[derive(FromForm)]
-struct Quantity<'r> {
-    product: &'r str,
-    quantity: u32,
-}
-
-#[derive(FromForm)]
-struct Gift<'r> {
-    note: &'r str,
-}
-
-#[derive(FromForm)]
-struct SignIn {
-    name: String,
-    remember: Option<String>,
-}
-
-impl From<SignIn> for forms::SignIn {
-    fn from(SignIn { name, remember }: SignIn) -> Self {
-        Self { name, remember }
     }
 }
 
@@ -303,8 +328,11 @@ impl<E: Into<Failure>> From<E> for Problem {
 }
 
 impl<'r> Responder<'r, 'static> for Problem {
-    fn respond_to(self, _request: &'r Request<'_>) -> response::Result<'static> {
-        Err(Status::new(self.0.report()))
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        match self.0.leads_to() {
+            Some(path) => Redirect::to(path).respond_to(request),
+            None => Err(Status::new(self.0.report())),
+        }
     }
 }
 
@@ -336,12 +364,12 @@ mod tests {
     async fn a_store_that_is_down_is_explained_and_signs_nobody_out() {
         let data = tempfile::tempdir().unwrap();
         let options = Options::parse_from(["rocket".as_ref(), "--data".as_ref(), data.path().as_os_str()]);
-        let (engine, store) = options.open().unwrap();
-        let client = Client::untracked(app(options.listen, engine)).await.unwrap();
+        let Opened { engine, kept, accounts } = options.open().await.unwrap();
+        let client = Client::untracked(app(options.listen, engine, accounts)).await.unwrap();
         let first = client.get("/").dispatch().await;
         let cookie = first.headers().get_one("Set-Cookie").unwrap().to_owned();
 
-        store.close().await.unwrap();
+        kept.close().await.unwrap();
         let returning = client.get("/").header(Header::new("Cookie", cookie)); // the guard answers: it cannot load
         let new = client.get("/"); // the fairing answers: it cannot commit
         for request in [returning, new] {

@@ -1,0 +1,26 @@
+//! Holds the store to the published suite, on a primary that sentinels watch.
+
+mod support;
+
+mod redis {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use session_core::conformance::store::TestStore;
+    use session_redis::RedisStore;
+
+    use crate::support::prefix;
+    use crate::support::sentinel::Guarded;
+
+    static SERVERS: OnceLock<Guarded> = OnceLock::new();
+
+    async fn fresh() -> TestStore {
+        let server = SERVERS.get_or_init(|| Guarded::start(&[]));
+        let store = RedisStore::builder(&server.url()).prefix(prefix());
+        // A machine that does a lot at once is slow, and that is no fault here.
+        let store = store.response_timeout(Duration::from_secs(3)).open().await;
+        TestStore::new(store.expect("the server runs")).expiring_by_itself()
+    }
+
+    crate::redis_contract!(fresh);
+}

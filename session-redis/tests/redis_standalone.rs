@@ -1,0 +1,26 @@
+//! Holds the store to the published suite, on one server.
+
+mod support;
+
+mod redis {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use session_core::conformance::store::TestStore;
+    use session_redis::RedisStore;
+
+    use crate::support::prefix;
+    use crate::support::server::Server;
+
+    static SERVER: OnceLock<Server> = OnceLock::new();
+
+    async fn fresh() -> TestStore {
+        let server = SERVER.get_or_init(|| Server::start(&[]));
+        let store = RedisStore::builder(&server.url()).prefix(prefix());
+        // A machine that does a lot at once is slow, and that is no fault here.
+        let store = store.response_timeout(Duration::from_secs(3)).open().await;
+        TestStore::new(store.expect("the server runs")).expiring_by_itself()
+    }
+
+    crate::redis_contract!(fresh);
+}
