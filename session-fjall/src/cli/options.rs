@@ -125,7 +125,7 @@ pub(super) struct List {
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
     /// Continue where the page before ended.
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
     pub(super) after: Option<String>,
 }
 
@@ -216,6 +216,12 @@ mod tests {
     fn damaged_records_are_removed_only_by_a_repair() {
         assert!(Options::try_parse_from(["session-fjall", "verify", "--remove-damaged"]).is_err());
         assert!(Options::try_parse_from(["session-fjall", "verify", "--repair", "--remove-damaged"]).is_ok());
+    }
+
+    #[test]
+    fn a_cursor_may_begin_with_a_hyphen() {
+        let after = format!("-{}", "A".repeat(42));
+        assert!(Options::try_parse_from(["session-fjall", "list", "--after", &after, "--json"]).is_ok());
     }
 
     #[test]
