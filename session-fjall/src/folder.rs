@@ -132,8 +132,15 @@ impl Folder {
             }
         };
         remove().map_err(|error| failure::file("dropping the session store at", &self.path, error))?;
-        drop(self.lock);
         Ok(())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A process that is being started holds a copy of every open file until it runs its own program, and to close ours alone
+        // would leave the lock with it. If this fails, closing is what is left.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -309,4 +316,21 @@ pub(crate) fn close_to_others(path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn close_to_others(_path: &Path) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_also_while_its_lock_file_is_open_elsewhere() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::claim(home.path()).unwrap();
+        // What a process that is being started has.
+        let copy = folder.lock.try_clone().unwrap();
+        assert_eq!(Folder::claim(home.path()).unwrap_err().kind(), ErrorKind::Locked);
+        drop(folder);
+        Folder::claim(home.path()).unwrap();
+        drop(copy);
+    }
 }

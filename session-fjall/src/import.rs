@@ -38,7 +38,7 @@ impl FjallStore {
     ///
     /// A session keeps its handle through renewals and logins, so one whose handle is stored under another key is left out: its old id
     /// was given up, and stays dead. To know that of sessions without an owner too, this reads the handles of all that is stored first,
-    /// and keeps them: up to 34 bytes for each session that is stored or imported.
+    /// and keeps them: about 40 bytes for each session that is stored or imported.
     ///
     /// What has ended since the export was made is remembered by nobody: an import brings such sessions back. Those whose owner is
     /// revoked while the import runs stay ended.

@@ -53,7 +53,8 @@ impl FjallStore {
     ///
     /// # Errors
     ///
-    /// [`Foreign`](session_core::ErrorKind::Foreign) if the folder holds anything that is not a session store; nothing in it is touched.
+    /// [`Foreign`](session_core::ErrorKind::Foreign) if the folder holds anything that is not a session store, or a folder among the
+    /// engine's own that the engine did not make; nothing in it is touched.
     /// [`Locked`](session_core::ErrorKind::Locked) if another process or another handle has it open.
     /// [`UnsupportedFormat`](session_core::ErrorKind::UnsupportedFormat) if a newer release wrote it.
     /// [`Corrupt`](session_core::ErrorKind::Corrupt) if its files are damaged or missing.

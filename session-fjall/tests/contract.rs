@@ -4,6 +4,8 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use session_core::{
     Admission, Backlog, Created, Cursor, Deleted, ErrorKind, MemoryStore, Owner, OwnerIndex, OwnerLimit, Page,
@@ -322,16 +324,23 @@ async fn closing_ends_a_walk_and_waits_until_it_has_let_go_of_the_folder() {
     for walk in walks {
         let (began, walking) = flume::bounded(1);
         let walker = store.clone();
+        let closed = Arc::new(AtomicBool::new(false));
+        let answered = Arc::clone(&closed);
         let walk = std::thread::spawn(move || {
             walk(&walker, &mut || {
                 let _ = began.try_send(());
                 while walker.count().is_ok() {
                     std::thread::yield_now();
                 }
+                for _ in 0..1000 {
+                    assert!(!answered.load(Ordering::SeqCst), "it was closed under a walk");
+                    std::thread::yield_now();
+                }
             })
         });
         walking.recv_async().await.unwrap();
         store.close().await.unwrap();
+        closed.store(true, Ordering::SeqCst);
         // At once, although the walk had only begun.
         store = FjallStore::open(store.path()).unwrap();
         let error = walk.join().unwrap().unwrap_err();

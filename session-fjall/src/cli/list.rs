@@ -1,6 +1,7 @@
 //! `list` and `show`.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 use session_core::{Cursor, Error, Handle, Inventory, InventoryCursor, Owner, OwnerIndex, Page, Record, Timestamp};
@@ -33,34 +34,22 @@ pub(super) fn list(path: &Path, what: &List, out: &mut Output) -> Result<(), Fai
 }
 
 fn of_owner(store: &FjallStore, owner: &Owner, what: &List, now: Timestamp) -> Result<Listed, Failure> {
-    let after = what.after.as_deref().map(parse_place).transpose()?;
+    let after = parse::<Cursor>(what.after.as_deref())?;
     let limit = what.limit as usize;
     let page = wait(store.list(owner, Page { after, limit }, now))??;
     Ok(Listed {
         records: page.sessions.into_iter().map(|owned| owned.record).collect(),
-        next: page
-            .next
-            .map(|next| format!("{}.{}", next.created_at.unix_millis(), next.handle)),
+        next: page.next.map(|next| next.to_string()),
     })
 }
 
-/// A place in an owner's list, as it is shown: when the session began, and its handle.
-fn parse_place(text: &str) -> Result<Cursor, Failure> {
-    let wrong = || {
-        Failure::Usage("reading --after: it is no cursor of an owner's list; use what the page before printed".into())
-    };
-    let (began, handle) = text.split_once('.').ok_or_else(wrong)?;
-    Ok(Cursor {
-        created_at: Timestamp::from_unix_millis(began.parse().map_err(|_| wrong())?),
-        handle: handle.parse::<Handle>().map_err(|_| wrong())?,
-    })
+fn parse<C: FromStr<Err = Error>>(cursor: Option<&str>) -> Result<Option<C>, Failure> {
+    let parsed = cursor.map(str::parse).transpose();
+    parsed.map_err(|error: Error| Failure::Usage(error.to_string()))
 }
 
 fn of_everybody(store: &FjallStore, what: &List, now: Timestamp) -> Result<Listed, Failure> {
-    let after = what.after.as_deref().map(str::parse::<InventoryCursor>).transpose();
-    let mut after = after
-        .map_err(|error: Error| Failure::Usage(error.to_string()))?
-        .map(InventoryCursor::key);
+    let mut after = parse::<InventoryCursor>(what.after.as_deref())?.map(InventoryCursor::key);
     let mut records = Vec::new();
     let mut last = None;
     loop {
@@ -193,16 +182,6 @@ pub(super) fn missing(handle: Handle) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_in_an_owners_list_survives_its_text() {
-        let place = parse_place("1767225600000.MDEyMzQ1Njc4OWFiY2Rl").unwrap();
-        assert_eq!(place.created_at.to_string(), "2026-01-01T00:00:00Z");
-        assert_eq!(place.handle, Handle::from_bytes(*b"0123456789abcde"));
-        for wrong in ["", "1", "x.MDEyMzQ1Njc4OWFiY2Rl", "1."] {
-            assert!(parse_place(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn bytes_that_are_no_text_are_escaped() {

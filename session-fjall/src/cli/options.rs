@@ -33,8 +33,8 @@ pub(super) struct Options {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done, also if there was nothing to do
-  1  failed; the message says why
-  2  wrong usage, or a question that nobody could be asked
+  1  failed, or not confirmed; the message says why
+  2  wrong usage, a file that is in the way, or a question that nobody could be asked
   3  the store is in use: stop the application, or use its own admin routes
   4  damage was found, and is still there
   5  there is no such session
@@ -103,6 +103,8 @@ pub(super) enum Command {
     )]
     Export(Export),
     /// Store the sessions of an export with values. Nothing is overwritten.
+    ///
+    /// A session that was renewed since the export is left out. One that has ended since comes back: nobody remembers it.
     #[command(
         after_help = "Examples:\n  session-fjall setup && session-fjall import sessions.jsonl\n  zcat sessions.jsonl.gz | session-fjall import -"
     )]
@@ -123,7 +125,7 @@ pub(super) struct List {
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
     /// Continue where the page before ended.
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
     pub(super) after: Option<String>,
 }
 
@@ -195,7 +197,7 @@ pub(super) struct Import {
 
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// Where to; missing or empty.
+    /// Where to; missing or empty, and outside the store's folder.
     #[arg(value_name = "FOLDER")]
     pub(super) to: PathBuf,
 }
@@ -214,6 +216,12 @@ mod tests {
     fn damaged_records_are_removed_only_by_a_repair() {
         assert!(Options::try_parse_from(["session-fjall", "verify", "--remove-damaged"]).is_err());
         assert!(Options::try_parse_from(["session-fjall", "verify", "--repair", "--remove-damaged"]).is_ok());
+    }
+
+    #[test]
+    fn a_cursor_may_begin_with_a_hyphen() {
+        let after = format!("-{}", "A".repeat(42));
+        assert!(Options::try_parse_from(["session-fjall", "list", "--after", &after, "--json"]).is_ok());
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) enum Request {
         caller: Weak<()>,
         reply: Reply<Cleared>,
     },
-    /// The end of a clearing, a stretch of the indexes at a time.
+    /// The end of a clearing, a stretch of the owners' lists at a time.
     RemoveLeftovers {
         from: Leftovers,
         reply: Reply<Option<Leftovers>>,

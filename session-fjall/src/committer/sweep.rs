@@ -11,7 +11,6 @@ use super::write::{Outcome, Removal, Writer};
 use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
-use crate::verify::Index;
 
 /// Entries looked at in one chunk: about 4 ms of the committer's time.
 pub(crate) const CHUNK: usize = 128;
@@ -177,18 +176,13 @@ impl Writer<'_> {
         self.commit(batch, Rotated::Gone)
     }
 
-    /// Removes index entries that lead nowhere, which damaged records may have left; at most a chunk of them. Answers where to go on.
+    /// Removes entries of owners' lists that lead nowhere, which damaged records leave because they do not say whose they were; at most
+    /// a chunk of them. Answers where to go on.
     pub(crate) fn remove_leftovers(&mut self, from: Leftovers) -> Outcome<Option<Leftovers>> {
-        let failed = |error| failure::reading(self.path, error);
-        let keyspace = match from.index {
-            Index::Seen => &self.tables.seen,
-            Index::Deadlines => &self.tables.deadlines,
-            Index::Owners => &self.tables.owners,
-        };
         let mut batch = self.tables.batch();
         let mut next = from.next_stretch();
-        for (count, entry) in keyspace.range(from.stretch()).enumerate() {
-            let (place, value) = entry.into_inner().map_err(failed)?;
+        for (count, entry) in self.tables.owners.range(from.stretch()).enumerate() {
+            let (place, key) = entry.into_inner().map_err(|error| failure::reading(self.path, error))?;
             if count == CHUNK {
                 next = Some(Leftovers {
                     from: place.to_vec(),
@@ -196,17 +190,12 @@ impl Writer<'_> {
                 });
                 break;
             }
-            let key = match from.index {
-                Index::Seen => layout::store_key(&place),
-                Index::Deadlines => layout::split_deadline_key(&place).map(|(_, key)| key),
-                Index::Owners => layout::store_key(&value),
-            };
-            let leads_somewhere = match key {
+            let leads_somewhere = match layout::store_key(&key) {
                 Some(key) => self.reader().contains(key)?,
                 None => false,
             };
             if !leads_somewhere {
-                batch.remove(keyspace, place);
+                batch.remove(&self.tables.owners, place);
             }
         }
         if !batch.is_empty() {
@@ -216,13 +205,12 @@ impl Writer<'_> {
     }
 }
 
-/// Where the search for index entries that lead nowhere goes on.
+/// Where the search for entries that lead nowhere goes on.
 #[derive(Clone, Debug)]
 pub(crate) struct Leftovers {
-    index: Index,
     from: Vec<u8>,
     /// First bytes in one stretch. What was just removed is still walked over, so a stretch is as wide as a chunk may cost, not as many
-    /// entries as it holds. The queue of deadlines is not spread over first bytes, and is one stretch.
+    /// entries as it holds. Owners are hashes, so they are spread evenly.
     width: u16,
 }
 
@@ -234,36 +222,25 @@ impl Leftovers {
     pub(crate) fn after(removed: u64) -> Self {
         let stretches = (removed / STRETCH).clamp(1, 256) as u16;
         Self {
-            index: Index::Seen,
             from: Vec::new(),
             width: 256_u16.div_ceil(stretches),
         }
     }
 
     fn stretch(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-        let end = match self.last() {
-            None => Bound::Unbounded,
-            Some(end) => Bound::Excluded(vec![end]),
-        };
+        let end = self.end().map_or(Bound::Unbounded, |end| Bound::Excluded(vec![end]));
         (Bound::Included(self.from.clone()), end)
     }
 
     fn next_stretch(&self) -> Option<Self> {
-        let (index, from) = match (self.last(), self.index) {
-            (Some(end), index) => (index, vec![end]),
-            (None, Index::Seen) => (Index::Deadlines, Vec::new()),
-            (None, Index::Deadlines) => (Index::Owners, Vec::new()),
-            (None, Index::Owners) => return None,
-        };
-        let width = self.width;
-        Some(Self { index, from, width })
+        Some(Self {
+            from: vec![self.end()?],
+            width: self.width,
+        })
     }
 
-    /// The first byte at which this stretch ends; `None` if it is the last one of its index.
-    fn last(&self) -> Option<u8> {
-        if self.index == Index::Deadlines {
-            return None;
-        }
+    /// The first byte behind this stretch; `None` if it is the last one.
+    fn end(&self) -> Option<u8> {
         let first = u16::from(self.from.first().copied().unwrap_or_default());
         u8::try_from((first / self.width + 1) * self.width).ok()
     }

@@ -59,7 +59,7 @@ pub fn remove_index_entry(path: &Path, index: &str, number: u64) -> StoreKey {
 /// What is known of the last time a session was seen has another length.
 pub fn malform_sighting(path: &Path, number: u64) {
     change(path, |keyspace| {
-        keyspace("seen").insert(key(number).as_bytes(), "short").unwrap()
+        keyspace("seen").insert(key(number).as_bytes(), "short").unwrap();
     });
 }
 
