@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_core::{
     Admin, AdminAccess, AdminGuard, AdminReply, AdminRequest, Admission, CleanerPolicy, Created, Deleted, Engine,
-    Error, ErrorKind, MemoryStore, OwnerIndex, Record, Replaced, Result, Revision, Rotated, Rotation, Session,
+    Error, ErrorKind, Inbound, MemoryStore, OwnerIndex, Record, Replaced, Result, Revision, Rotated, Rotation, Session,
     SessionConfig, SigningKeys, Store, StoreKey, Swept, Timestamp, Touched, async_trait,
 };
 
@@ -26,15 +26,15 @@ fn get<'a>(path: &'a str, query: &'a str) -> AdminRequest<'a> {
     }
 }
 
-async fn visit(engine: &Engine) -> Session {
-    let (_inbound, access) = engine.begin();
-    access.session([]).await.unwrap()
+/// A request that is not answered yet: a visitor can still be given a cookie, and so a token for a form.
+async fn visit(engine: &Engine) -> (Inbound, Session) {
+    let (inbound, access) = engine.begin();
+    (inbound, access.session([]).await.unwrap())
 }
 
 async fn ask(engine: &Engine, path: &str, query: &str) -> AdminReply {
-    Admin::new(everybody)
-        .answer(&visit(engine).await, get(path, query))
-        .await
+    let (_inbound, session) = visit(engine).await;
+    Admin::new(everybody).answer(&session, get(path, query)).await
 }
 
 /// Keeps records, and can find none of them.
@@ -144,7 +144,7 @@ impl AdminGuard for Undecided {
 #[tokio::test]
 async fn a_guard_that_cannot_decide_lets_nobody_in() {
     let site = Site::new();
-    let session = visit(&site.engine).await;
+    let (_inbound, session) = visit(&site.engine).await;
     for (kind, status) in [(ErrorKind::Unavailable, 503), (ErrorKind::Invalid, 500)] {
         let reply = Admin::new(Undecided(kind)).answer(&session, get("", "")).await;
         assert_eq!((reply.status, reply.body.contains("<main>")), (status, false));
@@ -154,7 +154,7 @@ async fn a_guard_that_cannot_decide_lets_nobody_in() {
 #[tokio::test]
 async fn a_guard_is_asked_before_anything_is_looked_at() {
     let site = Site::new();
-    let session = visit(&site.engine).await;
+    let (_inbound, session) = visit(&site.engine).await;
     let denied = Admin::new(|_: &Session| AdminAccess::Denied);
     let long = "x".repeat(10_000);
     let mut seen = Vec::new();
@@ -178,7 +178,7 @@ async fn a_guard_is_asked_before_anything_is_looked_at() {
 #[tokio::test]
 async fn a_method_that_a_route_does_not_take_is_405() {
     let site = Site::new();
-    let session = visit(&site.engine).await;
+    let (_inbound, session) = visit(&site.engine).await;
     let admin = Admin::new(everybody);
     for (method, path, allow) in [
         ("DELETE", "", "GET, HEAD, POST"),
