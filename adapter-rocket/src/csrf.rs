@@ -1,6 +1,8 @@
 //! [`CsrfForm`] and [`CsrfHeader`]: requests that show that a page of their session sent them. What shows it is decided in
 //! `session-core`.
 
+use std::fmt;
+
 use rocket::Request;
 use rocket::data::{self, Data, FromData, Limits};
 use rocket::form::{Errors, Form, FromForm, ValueField};
@@ -42,9 +44,28 @@ use crate::extract::Session;
 #[derive(Clone, Debug)]
 pub struct CsrfForm<T>(pub T);
 
+/// Why a [`CsrfForm`] was refused.
+///
+/// `Debug` names fields and what is wrong with them, but no value: Rocket writes it to its log, and a field may be a password.
+pub struct FormErrors<'r>(Errors<'r>);
+
+impl<'r> FormErrors<'r> {
+    /// Rocket's own, with the values that were sent: to show the form again.
+    pub fn into_inner(self) -> Errors<'r> {
+        self.0
+    }
+}
+
+impl fmt::Debug for FormErrors<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.0.iter().map(|error| (error.name.as_ref(), error.kind.to_string()));
+        f.debug_list().entries(fields).finish()
+    }
+}
+
 #[rocket::async_trait]
 impl<'r, T: FromForm<'r>> FromData<'r> for CsrfForm<T> {
-    type Error = Errors<'r>;
+    type Error = FormErrors<'r>;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let form = match verified(request, data).await {
@@ -54,14 +75,18 @@ impl<'r, T: FromForm<'r>> FromData<'r> for CsrfForm<T> {
                 .filter(|(name, _)| !name.is_empty())
                 .map(|(name, value)| [name, value].map(|half| half.url_decode_lossy().into_owned()))
                 .collect::<Vec<_>>(),
-            Err(errors) => return data::Outcome::Error((errors.status(), errors)),
+            Err(errors) => return refused(errors),
         };
         let fields = local_cache!(request, form).iter();
         match Form::parse_iter(fields.map(|[name, value]| ValueField::from((name.as_str(), value.as_str())))) {
             Ok(form) => data::Outcome::Success(Self(form)),
-            Err(errors) => data::Outcome::Error((errors.status(), errors)),
+            Err(errors) => refused(errors),
         }
     }
+}
+
+fn refused<'r, T: FromForm<'r>>(errors: Errors<'r>) -> data::Outcome<'r, CsrfForm<T>> {
+    data::Outcome::Error((errors.status(), FormErrors(errors)))
 }
 
 async fn verified<'r>(request: &Request<'_>, data: Data<'_>) -> Result<String, Errors<'r>> {

@@ -13,7 +13,7 @@ mod middleware;
 
 #[cfg(feature = "admin")]
 pub use admin::SessionAdmin;
-pub use csrf::{CsrfForm, CsrfHeader};
+pub use csrf::{CsrfForm, CsrfHeader, FormErrors};
 pub use error::SessionError;
 pub use extract::{CsrfToken, Extract, Flashes, OptionalSession, Session, Sessions, SignedIn, Value};
 pub use middleware::SessionFairing;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use adapter_rocket::{
-    CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FromSession, Key,
-    MemoryStore, OptionalSession, Session, SessionAdmin, SessionError, SessionFairing, SessionValue, Sessions,
-    SignedIn, SigningKeys, Value,
+    CSRF_FIELD, CSRF_HEADER, CsrfForm, CsrfHeader, CsrfToken, Engine, Extract, FlashLevel, Flashes, FormErrors,
+    FromSession, Key, MemoryStore, OptionalSession, Session, SessionAdmin, SessionError, SessionFairing, SessionValue,
+    Sessions, SignedIn, SigningKeys, Value,
 };
 use rocket::config::LogLevel;
 use rocket::error::ErrorKind;
@@ -118,6 +118,18 @@ fn order(mut cart: Value<Cart>, flashes: Flashes, order: CsrfForm<Order<'_>>) ->
     Ok(cart.items.len().to_string())
 }
 
+/// Answers what Rocket would write to its log, and what was sent.
+#[post("/explain", data = "<order>")]
+fn explain(order: Result<CsrfForm<Order<'_>>, FormErrors<'_>>) -> String {
+    order.map_or_else(
+        |errors| {
+            let logged = format!("{errors:?}");
+            format!("{logged} | {:?}", errors.into_inner())
+        },
+        |_| String::new(),
+    )
+}
+
 #[post("/empty")]
 fn empty(mut cart: Value<Cart>, _genuine: CsrfHeader) -> String {
     cart.remove().map_or(0, |cart| cart.items.len()).to_string()
@@ -172,6 +184,7 @@ fn rocket() -> Rocket<Build> {
             greeting,
             form,
             order,
+            explain,
             empty,
             news,
             damage,
@@ -359,6 +372,27 @@ async fn a_form_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(text.dispatch().await.status(), Status::UnsupportedMediaType);
     let news = get(&client, "/news").await.into_string().await;
     assert!(news.unwrap_or_default().is_empty(), "no handler ran");
+}
+
+#[tokio::test]
+async fn what_rocket_logs_of_a_refused_form_names_fields_and_no_values() {
+    let client = client().await;
+    let token = body(&client, "/form").await;
+    let form = format!("{CSRF_FIELD}={token}&article=s3cret");
+    let explained = client
+        .post("/explain")
+        .header(ContentType::Form)
+        .body(form)
+        .dispatch()
+        .await;
+    let explained = explained.into_string().await.unwrap();
+    let (logged, sent) = explained.split_once(" | ").unwrap();
+    assert!(
+        logged.contains("article") && logged.contains("invalid digit"),
+        "{logged}"
+    );
+    assert!(!logged.contains("s3cret"), "{logged}");
+    assert!(sent.contains("s3cret"), "{sent}");
 }
 
 #[tokio::test]
