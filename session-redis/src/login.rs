@@ -119,13 +119,14 @@ impl Backend {
         let limit = listed.as_ref().map(not_after);
         match self.put(new, &record, now, limit, Class::Durable, DOING).await? {
             Put::Stored => {}
+            // What was kept of the session stays in its tombstone: who ended it on its way looks there to know that it was alive.
             Put::Ended(reason) if reason == Reason::MadeRoom.byte() => {
-                self.clean_up(old, &before, stays.then_some(place));
+                self.take_off(&before, old);
                 return Ok(rotated(displaced));
             }
             Put::Ended(_) => {
                 forget(&self);
-                self.clean_up(old, &before, stays.then_some(place));
+                self.take_off(&before, old);
                 return Ok(if owner.is_some() && !stays {
                     Rotated::Revoked
                 } else {
@@ -196,9 +197,7 @@ impl Backend {
 
     /// What a rotation leaves behind is made small, and leaves the list.
     fn clean_up(self: &Arc<Self>, old: StoreKey, before: &Record, successor: Option<Place>) {
-        if let Some(owner) = before.owner().cloned() {
-            self.forget(owner, vec![Place::of(before, old)]);
-        }
+        self.take_off(before, old);
         if let Some(successor) = successor {
             let backend = Arc::clone(self);
             self.later(async move {
@@ -213,6 +212,12 @@ impl Backend {
                     )
                     .await
             });
+        }
+    }
+
+    fn take_off(self: &Arc<Self>, before: &Record, old: StoreKey) {
+        if let Some(owner) = before.owner().cloned() {
+            self.forget(owner, vec![Place::of(before, old)]);
         }
     }
 

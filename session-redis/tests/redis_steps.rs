@@ -7,6 +7,7 @@ mod redis {
     use std::sync::OnceLock;
     use std::time::Duration;
 
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use session_core::conformance::sample::{self, Sample, after, handle, key};
     use session_core::{
         Admission, Created, Deleted, Epoch, ErrorKind, OwnerIndex, OwnerLimit, Page, Record, Replaced, Result, Revoke,
@@ -25,6 +26,7 @@ mod redis {
 
     /// A store whose steps can be seen and stopped, and one beside it on the same data.
     struct Scene {
+        prefix: String,
         proxy: Proxy,
         slow: RedisStore,
         beside: RedisStore,
@@ -37,7 +39,12 @@ mod redis {
             let slow = RedisStore::builder(&proxy.url()).prefix(&prefix).connections(1);
             let slow = slow.response_timeout(Duration::from_secs(2)).open().await?;
             let beside = RedisStore::builder(&server().url()).prefix(&prefix).open().await?;
-            Ok(Self { proxy, slow, beside })
+            Ok(Self {
+                prefix,
+                proxy,
+                slow,
+                beside,
+            })
         }
 
         async fn is_alive(&self, key: StoreKey) -> Result<bool> {
@@ -283,6 +290,42 @@ mod redis {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// A revocation that has met the new key alone, and comes to the old one only after the renewal has failed and tidied up, still
+    /// has to see there that the session was alive: it has ended it.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server"]
+    async fn a_renewal_that_is_ended_on_its_way_leaves_what_the_session_was() -> Result<()> {
+        let scene = Scene::set().await?;
+        prepare(&scene, Work::Renewal).await?;
+        let named = |key: StoreKey| format!("{}s:{}", scene.prefix, Base64UrlUnpadded::encode_string(key.as_bytes()));
+        let end = concat!(
+            include_str!("../src/script/prelude.lua"),
+            "\n",
+            include_str!("../src/script/end.lua")
+        );
+        // What a revocation does there that has read the list.
+        let ended = server().cli(&["EVAL", end, "1", &named(key(9)), "v", "600000", "mark", "header"]);
+        assert_eq!(ended.lines().next(), Some("absent"));
+
+        let admission = terms(&scene.slow);
+        assert!(!carry_out(scene.slow.clone(), Work::Renewal, admission).await?);
+        let list = server().cli(&["KEYS", &format!("{}o:*", scene.prefix)]);
+        crate::support::until("both places are off the list", || {
+            server().cli(&["ZCARD", list.trim()]).trim() == "2"
+        });
+        // On the same connection, so behind whatever else the renewal sends.
+        scene.slow.health().await?;
+
+        // A mark of two bytes, the new key's place, and then the session.
+        let left: usize = server()
+            .cli(&["STRLEN", &named(key(1))])
+            .trim()
+            .parse()
+            .expect("a length");
+        assert!(left > 2 + 55, "only {left} bytes are left");
         Ok(())
     }
 
