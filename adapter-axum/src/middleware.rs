@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use session_core::{Engine, Error, Inbound, Outbound, Outcome, SessionConfig, SigningKeys, Store};
+use session_core::{Engine, Error, Finish, Inbound, Outbound, Outcome, SessionConfig, SigningKeys, Store};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -94,8 +94,6 @@ where
     }
 }
 
-type Finish = Pin<Box<dyn Future<Output = Result<Outbound, Error>> + Send>>;
-
 pin_project! {
     /// The response of a [`SessionService`]: the handler runs, then its session is committed.
     #[project = Step]
@@ -124,9 +122,9 @@ where
                     if !inbound.is_used() {
                         return Poll::Ready(answer);
                     }
-                    let commit: Finish = match &answer {
-                        Ok(response) => Box::pin(inbound.finish(Outcome::of_status(response.status().as_u16()))),
-                        Err(_) => Box::pin(async { inbound.finish_unanswered().await.map(|()| Outbound::failed()) }),
+                    let commit = match &answer {
+                        Ok(response) => inbound.finish(Outcome::of_status(response.status().as_u16())),
+                        Err(_) => inbound.finish_unanswered(),
                     };
                     Self::Finishing {
                         commit,
@@ -134,7 +132,7 @@ where
                     }
                 }
                 Step::Finishing { commit, answer } => {
-                    let committed = ready!(commit.as_mut().poll(context));
+                    let committed = ready!(Pin::new(commit).poll(context));
                     let answer = answer.take().expect("a future is not polled after it is ready");
                     return Poll::Ready(answer.map(|response| with_session(committed, response)));
                 }

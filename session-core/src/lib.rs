@@ -36,7 +36,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{OnServerError, SessionConfig, SessionConfigBuilder, danger};
 pub use cookie::{SameSite, SigningKey, SigningKeys};
 pub use csrf::{CSRF_FIELD, CSRF_HEADER, CsrfToken};
-pub use engine::{Access, Engine, EngineBuilder, Inbound, Outbound, Outcome, ResponseHeaders};
+pub use engine::{Access, Engine, EngineBuilder, Finish, Inbound, Outbound, Outcome, ResponseHeaders};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Observer};
 pub use flash::{Flash, FlashLevel, Flashes};

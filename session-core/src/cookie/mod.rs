@@ -1,6 +1,7 @@
 //! The token and the cookie it travels in: [keys](SigningKeys), [seal](seal) (sign and verify), [parse](parse) (which cookies of a
-//! request are candidates) and [render](render) (`Set-Cookie`).
+//! request are candidates), [render](render) (`Set-Cookie`) and the alphabet they are written in ([base64url]).
 
+mod base64url;
 mod keys;
 pub(crate) mod parse;
 mod render;

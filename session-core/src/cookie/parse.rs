@@ -9,7 +9,7 @@ const MOST_CANDIDATES: usize = 4;
 pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Candidates<'a> {
     let mut found = Candidates {
         named: Named::None,
-        tokens: Vec::new(),
+        tokens: [None; MOST_CANDIDATES],
     };
     for header in headers {
         for pair in header.split(|&byte| byte == b';') {
@@ -17,8 +17,8 @@ pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: 
                 continue;
             };
             found.named = Named::Some;
-            if value.len() == TOKEN_LEN && !found.tokens.contains(&value) && found.tokens.len() < MOST_CANDIDATES {
-                found.tokens.push(value);
+            if value.len() == TOKEN_LEN {
+                found.keep(value);
             }
         }
     }
@@ -28,7 +28,21 @@ pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: 
 /// What a request carries under our cookie's name.
 pub(crate) struct Candidates<'a> {
     pub(crate) named: Named,
-    pub(crate) tokens: Vec<&'a [u8]>,
+    /// Filled from the front.
+    pub(crate) tokens: [Option<&'a [u8]>; MOST_CANDIDATES],
+}
+
+impl<'a> Candidates<'a> {
+    /// Unless it is there already, or there is no room.
+    fn keep(&mut self, token: &'a [u8]) {
+        let place = self
+            .tokens
+            .iter_mut()
+            .find(|kept| kept.is_none_or(|kept| kept == token));
+        if let Some(place) = place {
+            *place = Some(token);
+        }
+    }
 }
 
 /// Whether a cookie of our name was there at all.
@@ -66,6 +80,7 @@ mod tests {
         candidates(headers.iter().map(String::as_bytes), "session")
             .tokens
             .iter()
+            .flatten()
             .map(|token| String::from_utf8_lossy(token).into_owned())
             .collect()
     }
@@ -98,7 +113,7 @@ mod tests {
     #[test]
     fn a_value_of_another_length_is_noticed_but_no_candidate() {
         let found = candidates([b"session=short".as_slice()], "session");
-        assert_eq!((found.named, found.tokens.len()), (Named::Some, 0));
+        assert_eq!((found.named, found.tokens), (Named::Some, [None; MOST_CANDIDATES]));
     }
 
     proptest! {

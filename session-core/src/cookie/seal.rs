@@ -1,15 +1,14 @@
 //! Signs an id into a token and verifies tokens: 24 random bytes, 24 bytes of HMAC-SHA256, base64url, 64 characters (P1).
 //! A token that fails costs no store access (P3). Which cookies are tried is [`parse`](super::parse)'s business.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::Mac;
 use zeroize::Zeroizing;
 
-use super::SigningKeys;
+use super::{SigningKeys, base64url};
 use crate::id::SessionId;
 
 /// Characters in a token.
-pub(crate) const TOKEN_LEN: usize = 64;
+pub(crate) const TOKEN_LEN: usize = base64url::ENCODED;
 
 const MAC_LEN: usize = 24;
 
@@ -41,19 +40,15 @@ impl SigningKeys {
             .chain_update(id.as_bytes())
             .finalize()
             .into_bytes();
-        let mut token = Zeroizing::new([0; SessionId::LEN + MAC_LEN]);
+        let mut token = Zeroizing::new([0; base64url::DECODED]);
         token[..SessionId::LEN].copy_from_slice(id.as_bytes());
         token[SessionId::LEN..].copy_from_slice(&mac[..MAC_LEN]);
-        Base64UrlUnpadded::encode_string(token.as_slice())
+        base64url::encode(&token)
     }
 
     /// The id in a token, if any key of the ring has signed it. The MAC is compared in constant time.
     pub(crate) fn verify(&self, token: &[u8]) -> Option<Verified> {
-        if token.len() != TOKEN_LEN {
-            return None;
-        }
-        let mut bytes = Zeroizing::new([0; SessionId::LEN + MAC_LEN]);
-        Base64UrlUnpadded::decode(token, bytes.as_mut_slice()).ok()?;
+        let bytes = base64url::decode(token.try_into().ok()?)?;
         let (id, mac) = bytes.split_first_chunk::<{ SessionId::LEN }>()?;
         let old = self.verifying().iter().map(|key| (key, Standing::OldKey));
         std::iter::once((self.signing(), Standing::Current))

@@ -38,8 +38,23 @@ impl Session {
     pub(super) async fn finish(&self, outcome: Outcome) -> Result<Outbound> {
         let _turn = self.turn().lock().await;
         let committed = self.commit_in_turn(Moment::Finish(outcome)).await;
-        let outbound = self.outbound();
+        let outbound = self.outbound(&mut self.state());
         committed.map(|()| outbound)
+    }
+
+    /// The same for a request that wanted nothing, if nothing else is due: there is nothing to wait for then. Most requests end here.
+    pub(super) fn finish_unchanged(&self, outcome: Outcome) -> Option<Outbound> {
+        let _turn = self.turn().try_lock().ok()?;
+        let mut state = self.state();
+        if !state.changes.are_none() {
+            return None;
+        }
+        let facts = facts(&state, &state.changes, Moment::Finish(outcome), self.engine().now());
+        let nothing = Plan {
+            store: StoreOp::Nothing,
+            cookie: CookieOp::Nothing,
+        };
+        (plan(facts) == nothing).then(|| self.outbound(&mut state))
     }
 
     /// Decides what has to be done and does it.

@@ -1,8 +1,11 @@
 //! The first half of a request: from cookie bytes to a [`Session`], verified and loaded once, and only if somebody asks for it.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::OnceCell;
 
@@ -81,29 +84,41 @@ impl Inbound {
     ///
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
-    pub async fn finish(self, outcome: Outcome) -> Result<Outbound> {
+    pub fn finish(self, outcome: Outcome) -> Finish {
         self.slot.finished.store(true, Ordering::SeqCst);
-        match self.slot.session.get() {
-            None if self.is_used() => Ok(Outbound::failed()),
-            None => Ok(Outbound::untouched()),
-            Some(session) => session.finish(outcome).await,
-        }
+        let settled = match self.slot.session.get() {
+            None if self.is_used() => Some(Outbound::failed()),
+            None => Some(Outbound::untouched()),
+            Some(session) => session.finish_unchanged(outcome),
+        };
+        Finish(match settled {
+            Some(outbound) => Step::Settled(Some(outbound)),
+            None => Step::Committing(Box::pin(self.commit(outcome))),
+        })
+    }
+
+    async fn commit(self, outcome: Outcome) -> Result<Outbound> {
+        let session = self.slot.session.get();
+        let session = session.expect("only a request that has its session comes here, and it keeps it");
+        session.finish(outcome).await
     }
 
     /// For a handler that failed without a response: ends the session if that was wanted; everything else is dropped, as no browser
-    /// would learn of it.
+    /// would learn of it. Answers [`Outbound::failed`].
     ///
     /// # Errors
     ///
     /// The store's own: the session may then still be live.
-    pub async fn finish_unanswered(self) -> Result<()> {
+    pub fn finish_unanswered(self) -> Finish {
         self.close();
-        match self.slot.session.get() {
-            Some(session) if session.state().changes.ending == Ending::End => {
-                session.finish(Outcome::ServerError).await.map(drop)
-            }
-            _ => Ok(()),
-        }
+        let ends = |session: &Session| session.state().changes.ending == Ending::End;
+        Finish(if self.slot.session.get().is_some_and(ends) {
+            Step::Committing(Box::pin(async {
+                self.commit(Outcome::ServerError).await.map(|_| Outbound::failed())
+            }))
+        } else {
+            Step::Settled(Some(Outbound::failed()))
+        })
     }
 
     /// From now on no cookie can be set.
@@ -120,6 +135,39 @@ impl Inbound {
     }
 }
 
+/// What [`Inbound::finish`] waits for. A request that changed nothing is settled already: only a commit needs a future of its own,
+/// which is large.
+#[must_use = "nothing is committed unless it is awaited"]
+pub struct Finish(Step);
+
+enum Step {
+    Settled(Option<Outbound>),
+    Committing(Pin<Box<dyn Future<Output = Result<Outbound>> + Send>>),
+}
+
+impl Future for Finish {
+    type Output = Result<Outbound>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Step::Settled(outbound) => {
+                Poll::Ready(Ok(outbound.take().expect("a future is not polled after it is ready")))
+            }
+            Step::Committing(commit) => commit.as_mut().poll(context),
+        }
+    }
+}
+
+impl fmt::Debug for Finish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = match self.0 {
+            Step::Settled(_) => "Settled",
+            Step::Committing(_) => "Committing",
+        };
+        f.debug_tuple("Finish").field(&step).finish()
+    }
+}
+
 /// A request that is dropped, because the client went away for example, sends no head either.
 impl Drop for Inbound {
     fn drop(&mut self) {
@@ -131,7 +179,10 @@ async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) 
     let found = candidates(cookies, engine.config().cookie_name());
     let mut verified_any = false;
     let mut base = Base::Fresh;
-    for verified in found.tokens.iter().filter_map(|token| engine.keys().verify(token)) {
+    for token in found.tokens {
+        let Some(verified) = token.and_then(|token| engine.keys().verify(token)) else {
+            continue;
+        };
         verified_any = true;
         let key = verified.id.store_key();
         if let Some(record) = engine.load(key).await? {

@@ -26,7 +26,7 @@ use crate::store::{Epoch, OwnerIndex, Store};
 use watchers::Watchers;
 
 pub(crate) use amend::Amended;
-pub use inbound::{Access, Inbound};
+pub use inbound::{Access, Finish, Inbound};
 pub use outbound::{Outbound, ResponseHeaders};
 pub use plan::Outcome;
 pub(crate) use watchers::Whose;

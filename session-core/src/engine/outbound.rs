@@ -7,7 +7,7 @@ use std::fmt;
 use crate::cookie::Standing;
 use crate::record::Persistence;
 use crate::session::Session;
-use crate::session::state::{Base, CookieDuty, Head, Live};
+use crate::session::state::{Base, CookieDuty, Head, Live, State};
 
 /// A framework's response headers, as far as sessions are concerned. Names are in lower case.
 pub trait ResponseHeaders {
@@ -118,8 +118,7 @@ fn private(present: &str) -> Option<Cow<'static, str>> {
 
 impl Session {
     /// Closes the head: from now on no cookie can be set.
-    pub(super) fn outbound(&self) -> Outbound {
-        let mut state = self.state();
+    pub(super) fn outbound(&self, state: &mut State) -> Outbound {
         state.head = Head::Sent;
         let cookie = &self.engine().config().cookie;
         let set_cookie = match (

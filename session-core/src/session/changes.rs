@@ -197,6 +197,11 @@ impl Changes {
         };
     }
 
+    /// Whether nothing is wanted.
+    pub(crate) fn are_none(&self) -> bool {
+        self.ending == Ending::Continue && matches!(self.identity, Identity::Keep) && !self.change_data()
+    }
+
     /// Whether a record would look different afterwards, apart from its id and owner.
     pub(crate) fn change_data(&self) -> bool {
         self.change_values() || self.label.is_some() || self.lifetime.is_some()
