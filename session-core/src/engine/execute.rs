@@ -27,6 +27,20 @@ const COLLISIONS: u32 = 3;
 impl Engine {
     pub(super) async fn execute(&self, op: StoreOp, work: &Work, now: Timestamp) -> Result<Committed> {
         match (op, &work.base) {
+            (StoreOp::Nothing, _) => Ok(Committed {
+                base: None,
+                error: None,
+            }),
+            (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
+            (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
+            // Rarer, and so large that every commit would pay for them: in a box of their own.
+            _ => Box::pin(self.begin_or_end(op, work, now)).await,
+        }
+    }
+
+    /// What gives the session another id, or takes it away.
+    async fn begin_or_end(&self, op: StoreOp, work: &Work, now: Timestamp) -> Result<Committed> {
+        match (op, &work.base) {
             (StoreOp::RefuseGone, _) => Err(gone("saving a session")),
             (StoreOp::RefuseSent, _) => Err(Error::new(
                 ErrorKind::ResponseSent,
@@ -41,8 +55,6 @@ impl Engine {
                 }
                 None => done(self.create(work, now).await?),
             },
-            (StoreOp::Touch, Some(base)) => self.touch(base, now).await,
-            (StoreOp::Replace, Some(base)) => done(self.replace(base, &work.changes, now).await?),
             (StoreOp::Rotate, Some(base)) => self.rotate(base, work, now).await,
             (StoreOp::Delete, Some(base)) => {
                 self.delete(base, work, now).await?;
@@ -59,7 +71,7 @@ impl Engine {
                     }),
                 }
             }
-            (StoreOp::Nothing, _) | (_, None) => Ok(Committed {
+            (StoreOp::Nothing | StoreOp::Touch | StoreOp::Replace, _) | (_, None) => Ok(Committed {
                 base: None,
                 error: None,
             }),

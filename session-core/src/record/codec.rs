@@ -31,7 +31,7 @@ struct RecordV1<'a> {
     owner: Option<&'a str>,
     #[serde(borrow)]
     label: Option<&'a str>,
-    #[serde(borrow)]
+    #[serde(borrow, serialize_with = "super::values::at_once")]
     values: &'a [u8],
 }
 

@@ -1,9 +1,10 @@
 //! [`Changes`]: what a handler wants done to its session, apart from what the session holds. It is applied to whatever record the
 //! commit finds, so that two requests that change different keys both survive (P5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::entries::Entries;
 use super::value::{Encoded, Update};
 use crate::csrf;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +24,7 @@ pub(crate) struct Changes {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) lifetime: Option<(Lifetime, Persistence)>,
     scope: Scope,
-    entries: BTreeMap<Box<str>, Change>,
+    entries: Entries<Change>,
     /// What the entries would take, at most, in bytes.
     size: usize,
 }
@@ -214,7 +215,7 @@ impl Changes {
 
     /// Whether these changes alone would make a session that holds a value.
     pub(crate) fn hold_something(&self) -> bool {
-        self.entries.values().any(|change| change.value().is_some())
+        self.entries.iter().any(|(_, change)| change.value().is_some())
     }
 
     pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
@@ -239,10 +240,10 @@ impl Changes {
         if self.forgets(BOUND_TO_ID) {
             names.remove(BOUND_TO_ID);
         }
-        for (name, change) in &self.entries {
+        for (name, change) in self.entries.iter() {
             match change.value() {
                 Some(_) => names.insert(name),
-                None => names.remove(&**name),
+                None => names.remove(name),
             };
         }
     }
@@ -250,7 +251,7 @@ impl Changes {
     /// What lies below has changed: runs updates again, so that reads show what a commit would store. One that fails is left as it
     /// is; the commit will report it.
     pub(crate) fn rebase(&mut self, below: &Values) {
-        for (name, change) in &mut self.entries {
+        for (name, change) in self.entries.iter_mut() {
             let before = change.size(name);
             if let Change::Update { steps, value } = change
                 && let Ok(result) = run(steps, below.get(name))
@@ -268,24 +269,28 @@ impl Changes {
         if self.entries.is_empty() && !self.forgets(BOUND_TO_ID) {
             return Ok(base.clone());
         }
-        let mut settled: BTreeMap<&str, Option<Encoded>> = BTreeMap::new();
-        for (name, change) in &self.entries {
-            let value = match change {
-                Change::Set(value) => Some(value.clone()),
-                Change::Remove => None,
-                Change::Update { steps, .. } => run(steps, base.get(name))?,
-            };
-            settled.insert(name, value);
+        // Both are in the order of names, and so is the result.
+        let mut values = Values::writer(base.encoded_len() + self.size);
+        let mut kept = base.iter().filter(|(name, _)| !self.forgets(name)).peekable();
+        for (name, change) in self.entries.iter() {
+            while let Some((before, value)) = kept.next_if(|(other, _)| *other < name) {
+                values.push(before, value);
+            }
+            let present = kept.next_if(|(other, _)| *other == name).map(|(_, value)| value);
+            match change {
+                Change::Set(value) => values.push(name, value.stored()),
+                Change::Remove => {}
+                Change::Update { steps, .. } => {
+                    if let Some(value) = run(steps, present)? {
+                        values.push(name, value.stored());
+                    }
+                }
+            }
         }
-        let kept = base.iter().filter(|(name, _)| !self.forgets(name));
-        let mut entries: BTreeMap<&str, StoredValue<'_>> = kept.collect();
-        for (name, value) in &settled {
-            match value {
-                Some(value) => entries.insert(name, value.stored()),
-                None => entries.remove(name),
-            };
+        for (name, value) in kept {
+            values.push(name, value);
         }
-        let values = Values::from_sorted(entries);
+        let values = values.finish();
         limits.check_record(values.encoded_len())?;
         Ok(values)
     }
@@ -497,7 +502,7 @@ mod tests {
         let mut second = Changes::default();
         second.update("n", plus(2), Some(encoded(3)));
         second.remove("a");
-        is(&applied(&first.then(second), &[("n", 10), ("a", 5)]), &[("n", 13)]);
+        is(&applied(&first.then(second), &[("a", 5), ("n", 10)]), &[("n", 13)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod changes;
 mod ended;
+mod entries;
 mod from_session;
 pub(crate) mod state;
 mod typed;

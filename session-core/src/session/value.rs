@@ -14,7 +14,7 @@ use crate::record::{Limits, StoredValue};
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) version: u16,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Encoded {
@@ -40,7 +40,7 @@ pub(super) fn encode<T: Serialize>(key: &impl AsKey<T>, value: &T) -> Result<Enc
     })?;
     Ok(Encoded {
         version: key.version(),
-        bytes: bytes.into(),
+        bytes,
     })
 }
 
