@@ -10,7 +10,7 @@ pub(crate) struct Headers<'a>(pub(crate) &'a mut HeaderMap);
 impl ResponseHeaders for Headers<'_> {
     fn values(&self, name: &'static str) -> Vec<Cow<'_, str>> {
         self.0
-            .get_all(name)
+            .get_all(header_name(name))
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .collect()

@@ -118,11 +118,11 @@ impl Lifetime {
 
     /// When a session that began at `created` and was last seen at `seen` ends.
     pub fn deadline(&self, created: Timestamp, seen: Timestamp) -> Timestamp {
-        let idle = self.idle().map_or(Timestamp::MAX, |idle| seen.saturating_add(idle));
-        let absolute = self
-            .absolute()
-            .map_or(Timestamp::MAX, |absolute| created.saturating_add(absolute));
-        idle.min(absolute)
+        let after = |start: Timestamp, timeout: Option<u64>| match timeout {
+            Some(timeout) => Timestamp::from_unix_millis(start.unix_millis().saturating_add(timeout)),
+            None => Timestamp::MAX,
+        };
+        after(seen, self.idle).min(after(created, self.absolute))
     }
 
     /// The least time between two recorded sightings: `max(idle / 100, 1 s)`, at most ten minutes.

@@ -12,7 +12,12 @@ pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: 
         tokens: [None; MOST_CANDIDATES],
     };
     for header in headers {
-        for pair in header.split(|&byte| byte == b';') {
+        // Cookies of others are skipped at once; a browser sends all that a site has.
+        let mut rest = header;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+            let pair = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
             let Some(value) = value_of(pair.trim_ascii(), name) else {
                 continue;
             };

@@ -43,10 +43,11 @@ impl Session {
     }
 
     /// The same for a request that wanted nothing, if nothing else is due: there is nothing to wait for then. Most requests end here.
+    ///
+    /// It takes no turn. A save that has not taken its changes yet comes after it, and finds the head closed.
     pub(super) fn finish_unchanged(&self, outcome: Outcome) -> Option<Outbound> {
-        let _turn = self.turn().try_lock().ok()?;
         let mut state = self.state();
-        if !state.changes.are_none() {
+        if state.in_flight.is_some() || !state.changes.are_none() {
             return None;
         }
         let facts = facts(&state, &state.changes, Moment::Finish(outcome), self.engine().now());

@@ -4,18 +4,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-
-use tokio::sync::OnceCell;
 
 use super::{Engine, Outbound, Outcome};
 use crate::cookie::parse::{Named, candidates};
 use crate::error::Result;
 use crate::event::Event;
-use crate::session::Session;
 use crate::session::changes::Ending;
 use crate::session::state::{Base, Head, Live, State};
+use crate::session::{Session, Slot};
 
 /// The middleware's half of a request. Finish with it, exactly once.
 #[must_use = "a request that is not finished commits nothing"]
@@ -29,22 +26,8 @@ pub struct Access {
     slot: Arc<Slot>,
 }
 
-struct Slot {
-    engine: Engine,
-    session: OnceCell<Session>,
-    /// Somebody asked for the session, even if it could not be loaded.
-    asked: AtomicBool,
-    /// The response head is decided: a session that is first asked for afterwards can set no cookie.
-    finished: AtomicBool,
-}
-
 pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
-    let slot = Arc::new(Slot {
-        engine,
-        session: OnceCell::new(),
-        asked: AtomicBool::new(false),
-        finished: AtomicBool::new(false),
-    });
+    let slot = Slot::new(engine);
     (Inbound { slot: slot.clone() }, Access { slot })
 }
 
@@ -57,21 +40,27 @@ impl Access {
     ///
     /// The store's own; the next call tries again.
     pub async fn session<'a>(&self, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
-        self.slot.asked.store(true, Ordering::SeqCst);
-        let session = self
-            .slot
-            .session
-            .get_or_try_init(|| load(&self.slot.engine, cookies))
-            .await?;
-        if self.slot.finished.load(Ordering::SeqCst) {
+        let slot = &self.slot;
+        slot.ask();
+        let session = match slot.session() {
+            Some(session) => session,
+            None => {
+                let _turn = slot.turn().lock().await;
+                match slot.session() {
+                    Some(session) => session,
+                    None => slot.fill(load(slot.engine(), cookies).await?),
+                }
+            }
+        };
+        if slot.is_finished() {
             session.state().head = Head::Sent;
         }
-        Ok(session.clone())
+        Ok(session)
     }
 
     /// What all requests share.
     pub fn engine(&self) -> &Engine {
-        &self.slot.engine
+        self.slot.engine()
     }
 }
 
@@ -85,8 +74,8 @@ impl Inbound {
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
     pub fn finish(self, outcome: Outcome) -> Finish {
-        self.slot.finished.store(true, Ordering::SeqCst);
-        let settled = match self.slot.session.get() {
+        self.slot.finish();
+        let settled = match self.slot.session() {
             None if self.is_used() => Some(Outbound::failed()),
             None => Some(Outbound::untouched()),
             Some(session) => session.finish_unchanged(outcome),
@@ -97,12 +86,6 @@ impl Inbound {
         })
     }
 
-    async fn commit(self, outcome: Outcome) -> Result<Outbound> {
-        let session = self.slot.session.get();
-        let session = session.expect("only a request that has its session comes here, and it keeps it");
-        session.finish(outcome).await
-    }
-
     /// For a handler that failed without a response: ends the session if that was wanted; everything else is dropped, as no browser
     /// would learn of it. Answers [`Outbound::failed`].
     ///
@@ -111,8 +94,8 @@ impl Inbound {
     /// The store's own: the session may then still be live.
     pub fn finish_unanswered(self) -> Finish {
         self.close();
-        let ends = |session: &Session| session.state().changes.ending == Ending::End;
-        Finish(if self.slot.session.get().is_some_and(ends) {
+        let ends = |session: Session| session.state().changes.ending == Ending::End;
+        Finish(if self.slot.session().is_some_and(ends) {
             Step::Committing(Box::pin(async {
                 self.commit(Outcome::ServerError).await.map(|_| Outbound::failed())
             }))
@@ -121,17 +104,23 @@ impl Inbound {
         })
     }
 
+    async fn commit(self, outcome: Outcome) -> Result<Outbound> {
+        let session = self.slot.session();
+        let session = session.expect("only a request that has its session comes here, and it keeps it");
+        session.finish(outcome).await
+    }
+
     /// From now on no cookie can be set.
     fn close(&self) {
-        self.slot.finished.store(true, Ordering::SeqCst);
-        if let Some(session) = self.slot.session.get() {
+        self.slot.finish();
+        if let Some(session) = self.slot.session() {
             session.state().head = Head::Sent;
         }
     }
 
     /// Whether anybody asked for the session, so that [`finish`](Self::finish) has something to do.
     pub fn is_used(&self) -> bool {
-        self.slot.asked.load(Ordering::SeqCst)
+        self.slot.is_asked()
     }
 }
 
@@ -175,7 +164,7 @@ impl Drop for Inbound {
     }
 }
 
-async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
+async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<State> {
     let found = candidates(cookies, engine.config().cookie_name());
     let mut verified_any = false;
     let mut base = Base::Fresh;
@@ -198,7 +187,7 @@ async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) 
     if found.named == Named::Some && !verified_any {
         engine.tell(Event::TokenRejected);
     }
-    Ok(Session::new(engine.clone(), State::new(base)))
+    Ok(State::new(base))
 }
 
 impl fmt::Debug for Inbound {

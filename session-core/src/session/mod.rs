@@ -5,12 +5,13 @@ pub(crate) mod changes;
 mod ended;
 mod entries;
 mod from_session;
+mod slot;
 pub(crate) mod state;
 mod typed;
 mod value;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,6 +25,7 @@ use crate::key::{AsKey, KeyName, RESERVED_PREFIX};
 use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use changes::Login;
+pub(crate) use slot::Slot;
 use state::{Base, LoginAge, State};
 pub(crate) use value::Update;
 
@@ -40,39 +42,28 @@ pub use typed::{SessionValue, Value};
 /// `Debug` shows names, never values or the id.
 #[derive(Clone)]
 pub struct Session {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    engine: Engine,
-    state: Mutex<State>,
-    /// Held while a commit or a reload is under way, so that they happen one after the other.
-    turn: tokio::sync::Mutex<()>,
+    // With its state: a slot without one is no session yet.
+    slot: Arc<Slot>,
 }
 
 impl Session {
-    pub(crate) fn new(engine: Engine, state: State) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                engine,
-                state: Mutex::new(state),
-                turn: tokio::sync::Mutex::new(()),
-            }),
-        }
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
-        &self.shared.engine
+        self.slot.engine()
     }
 
     /// No code under this lock calls the application's, except the function given to `update`; if that panics, what it was to
     /// change is unchanged.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self
+            .slot
+            .state
+            .get()
+            .expect("there is a session only once its state is there");
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {
-        &self.shared.turn
+        self.slot.turn()
     }
 
     /// The value under a key, decoded now; `None` if there is none.

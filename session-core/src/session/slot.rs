@@ -1,0 +1,67 @@
+//! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::Session;
+use super::state::State;
+use crate::engine::Engine;
+
+pub(crate) struct Slot {
+    pub(super) engine: Engine,
+    /// There once the session is loaded; from then on there is a [`Session`].
+    pub(super) state: OnceLock<Mutex<State>>,
+    /// Held while the session is loaded, committed or read again, so that these happen one after the other.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// Somebody asked for the session, even if it could not be loaded.
+    asked: AtomicBool,
+    /// The response head is decided: a session that is first asked for afterwards can set no cookie.
+    finished: AtomicBool,
+}
+
+impl Slot {
+    pub(crate) fn new(engine: Engine) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            state: OnceLock::new(),
+            turn: tokio::sync::Mutex::new(()),
+            asked: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.turn
+    }
+
+    /// The session, if it is loaded.
+    pub(crate) fn session(self: &Arc<Self>) -> Option<Session> {
+        self.state.get().map(|_| Session { slot: self.clone() })
+    }
+
+    /// The session is loaded. Called once, in turn.
+    pub(crate) fn fill(self: &Arc<Self>, state: State) -> Session {
+        let _ = self.state.set(Mutex::new(state));
+        Session { slot: self.clone() }
+    }
+
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::SeqCst)
+    }
+}
