@@ -259,14 +259,14 @@ mod tests {
     use crate::cookie::SigningKeys;
     use crate::engine::Engine;
     use crate::key::RESERVED_PREFIX;
-    use crate::session::state::{Base, State};
+    use crate::session::state::Base;
     use crate::store::MemoryStore;
     use proptest::prelude::*;
 
     /// A session that is not stored, as a new visitor has it.
     fn session() -> Session {
         let engine = Engine::new(MemoryStore::new(), SigningKeys::generate().unwrap());
-        crate::session::Slot::new(engine).fill(State::new(Base::Fresh))
+        crate::session::Slot::new(engine).fill(Base::Fresh)
     }
 
     fn kind(result: Result<()>) -> ErrorKind {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Engine, Outbound, Outcome};
-use crate::cookie::parse::{Named, candidates};
+use crate::cookie::parse::{Candidates, Named, candidates};
 use crate::error::Result;
 use crate::event::Event;
 use crate::session::changes::Ending;
-use crate::session::state::{Base, Head, Live, State};
+use crate::session::state::{Base, Head, Live};
 use crate::session::{Session, Slot};
 
 /// The middleware's half of a request. Finish with it, exactly once.
@@ -24,6 +24,11 @@ pub struct Inbound {
 #[derive(Clone)]
 pub struct Access {
     slot: Arc<Slot>,
+}
+
+enum Known<'a> {
+    Session(Session),
+    Candidates(Candidates<'a>),
 }
 
 pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
@@ -39,23 +44,36 @@ impl Access {
     /// # Errors
     ///
     /// The store's own; the next call tries again.
-    pub async fn session<'a>(&self, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<Session> {
+    pub fn session<'a>(
+        &self,
+        cookies: impl IntoIterator<Item = &'a [u8]>,
+    ) -> impl Future<Output = Result<Session>> + Send {
         let slot = &self.slot;
         slot.ask();
-        let session = match slot.session() {
-            Some(session) => session,
-            None => {
-                let _turn = slot.turn().lock().await;
-                match slot.session() {
-                    Some(session) => session,
-                    None => slot.fill(load(slot.engine(), cookies).await?),
-                }
-            }
+        // Not in the future: a request carries it through all its layers, so it is kept small.
+        let known = match slot.session() {
+            Some(session) => Known::Session(session),
+            None => Known::Candidates(candidates(cookies, slot.engine().config().cookie_name())),
         };
-        if slot.is_finished() {
-            session.state().head = Head::Sent;
+        async move {
+            let session = match known {
+                Known::Session(session) => session,
+                Known::Candidates(found) => {
+                    let _turn = match slot.turn().try_lock() {
+                        Ok(turn) => turn,
+                        Err(_) => Box::pin(slot.turn().lock()).await,
+                    };
+                    match slot.session() {
+                        Some(session) => session,
+                        None => slot.fill(load(slot.engine(), found).await?),
+                    }
+                }
+            };
+            if slot.is_finished() {
+                session.state().head = Head::Sent;
+            }
+            Ok(session)
         }
-        Ok(session)
     }
 
     /// What all requests share.
@@ -164,10 +182,8 @@ impl Drop for Inbound {
     }
 }
 
-async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) -> Result<State> {
-    let found = candidates(cookies, engine.config().cookie_name());
+async fn load(engine: &Engine, found: Candidates<'_>) -> Result<Base> {
     let mut verified_any = false;
-    let mut base = Base::Fresh;
     for token in found.tokens {
         let Some(verified) = token.and_then(|token| engine.keys().verify(token)) else {
             continue;
@@ -175,19 +191,18 @@ async fn load<'a>(engine: &Engine, cookies: impl IntoIterator<Item = &'a [u8]>) 
         verified_any = true;
         let key = verified.id.store_key();
         if let Some(record) = engine.load(key).await? {
-            base = Base::Live(Live {
+            return Ok(Base::Live(Live {
                 id: verified.id,
                 key,
                 record,
                 standing: verified.standing,
-            });
-            break;
+            }));
         }
     }
     if found.named == Named::Some && !verified_any {
         engine.tell(Event::TokenRejected);
     }
-    Ok(State::new(base))
+    Ok(Base::Fresh)
 }
 
 impl fmt::Debug for Inbound {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::Session;
-use super::state::State;
+use super::state::{Base, State};
 use crate::engine::Engine;
 
 pub(crate) struct Slot {
@@ -44,8 +44,8 @@ impl Slot {
     }
 
     /// The session is loaded. Called once, in turn.
-    pub(crate) fn fill(self: &Arc<Self>, state: State) -> Session {
-        let _ = self.state.set(Mutex::new(state));
+    pub(crate) fn fill(self: &Arc<Self>, base: Base) -> Session {
+        self.state.get_or_init(|| Mutex::new(State::new(base)));
         Session { slot: self.clone() }
     }
 
