@@ -51,16 +51,15 @@ pub(super) fn encode(bytes: &[u8; DECODED]) -> String {
             three[2] & 63,
         ];
     }
-    let character = |sextet: u8| {
-        char::from(
-            (within(sextet, 0, 26) & sextet.wrapping_add(b'A'))
-                | (within(sextet, 26, 26) & sextet.wrapping_add(b'a' - 26))
-                | (within(sextet, 52, 10) & sextet.wrapping_sub(52 - b'0'))
-                | (within(sextet, 62, 1) & b'-')
-                | (within(sextet, 63, 1) & b'_'),
-        )
-    };
-    sextets.map(character).iter().collect()
+    for sextet in &mut sextets {
+        let value = *sextet;
+        *sextet = (within(value, 0, 26) & value.wrapping_add(b'A'))
+            | (within(value, 26, 26) & value.wrapping_add(b'a' - 26))
+            | (within(value, 52, 10) & value.wrapping_sub(52 - b'0'))
+            | (within(value, 62, 1) & b'-')
+            | (within(value, 63, 1) & b'_');
+    }
+    String::from_utf8(sextets.to_vec()).expect("the alphabet is ASCII")
 }
 
 /// All bits set if `byte` is one of the `many` from `first` on, none otherwise.

@@ -18,6 +18,14 @@ use crate::session::{Session, Slot};
 #[must_use = "a request that is not finished commits nothing"]
 pub struct Inbound {
     slot: Arc<Slot>,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The head is decided, and the session knows.
+    Closed,
 }
 
 /// The extractors' half of a request; cheap to clone.
@@ -33,7 +41,11 @@ enum Known<'a> {
 
 pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
     let slot = Slot::new(engine);
-    (Inbound { slot: slot.clone() }, Access { slot })
+    let inbound = Inbound {
+        slot: slot.clone(),
+        end: End::Open,
+    };
+    (inbound, Access { slot })
 }
 
 impl Access {
@@ -91,7 +103,7 @@ impl Inbound {
     ///
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
-    pub fn finish(self, outcome: Outcome) -> Finish {
+    pub fn finish(mut self, outcome: Outcome) -> Finish {
         self.slot.finish();
         let settled = match self.slot.session() {
             None if self.is_used() => Some(Outbound::failed()),
@@ -99,7 +111,10 @@ impl Inbound {
             Some(session) => session.finish_unchanged(outcome),
         };
         Finish(match settled {
-            Some(outbound) => Step::Settled(Some(outbound)),
+            Some(outbound) => {
+                self.end = End::Closed;
+                Step::Settled(Some(outbound))
+            }
             None => Step::Committing(Box::pin(self.commit(outcome))),
         })
     }
@@ -178,7 +193,9 @@ impl fmt::Debug for Finish {
 /// A request that is dropped, because the client went away for example, sends no head either.
 impl Drop for Inbound {
     fn drop(&mut self) {
-        self.close();
+        if self.end == End::Open {
+            self.close();
+        }
     }
 }
 

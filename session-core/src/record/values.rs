@@ -1,11 +1,10 @@
 //! [`Values`]: what a session holds, as one shared run of bytes. Reading one value walks over the others without decoding them;
 //! decoding is the caller's. Merging changes into it lives in [`session::changes`](crate::session).
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serializer};
 
 /// The values of one record: entries sorted by name, each encoded on its own.
 ///
@@ -25,11 +24,10 @@ pub struct StoredValue<'a> {
     pub bytes: &'a [u8],
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Entry<'a> {
     name: &'a str,
     version: u16,
-    #[serde(serialize_with = "at_once")]
     bytes: &'a [u8],
 }
 
@@ -38,41 +36,75 @@ pub(super) fn at_once<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::O
     serializer.serialize_bytes(bytes)
 }
 
-/// Puts [`Values`] together.
+/// One entry, not decoded further than needed to step over it.
+pub(crate) struct StoredEntry<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: StoredValue<'a>,
+    /// All of it.
+    encoded: &'a [u8],
+}
+
+/// Puts [`Values`] together, without a serializer: a commit goes through here.
 pub(crate) struct ValuesWriter(Vec<u8>);
 
 impl ValuesWriter {
     /// The names must ascend.
     pub(crate) fn push(&mut self, name: &str, value: StoredValue<'_>) {
-        let StoredValue { version, bytes } = value;
-        self.0 = postcard::to_extend(&Entry { name, version, bytes }, std::mem::take(&mut self.0))
-            .expect("a Vec takes any entry, and nothing in an entry fails to serialize");
+        self.push_run(name.as_bytes());
+        self.push_varint(usize::from(value.version));
+        self.push_run(value.bytes);
+    }
+
+    /// As it stands in other values.
+    pub(crate) fn copy(&mut self, entry: &StoredEntry<'_>) {
+        self.0.extend_from_slice(entry.encoded);
     }
 
     pub(crate) fn finish(self) -> Values {
         Values { encoded: self.0.into() }
     }
+
+    fn push_run(&mut self, bytes: &[u8]) {
+        self.push_varint(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn push_varint(&mut self, mut number: usize) {
+        while number > 0x7f {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
 }
 
 impl Values {
     /// The value of that name.
-    ///
-    /// Steps over the others by their lengths, which is a third of what decoding them costs; a request does this for each value it reads.
     pub fn get(&self, name: &str) -> Option<StoredValue<'_>> {
+        let mut entries = self.entries();
+        let found = entries.find(|entry| entry.name >= name.as_bytes())?;
+        (found.name == name.as_bytes()).then_some(found.value)
+    }
+
+    /// The entries, in the order of their names' bytes. Stepping over one by its lengths is a third of what decoding costs, and a request
+    /// does that for each value it reads or leaves as it is.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = StoredEntry<'_>> {
         let mut rest: &[u8] = &self.encoded;
-        loop {
-            let (other, behind) = run(rest)?;
+        std::iter::from_fn(move || {
+            let whole = rest;
+            let (name, behind) = run(whole)?;
             let (version, behind) = varint(behind)?;
             let (bytes, behind) = run(behind)?;
-            match other.cmp(name.as_bytes()) {
-                Ordering::Less => rest = behind,
-                Ordering::Equal => {
-                    let version = u16::try_from(version).ok()?;
-                    return Some(StoredValue { version, bytes });
-                }
-                Ordering::Greater => return None,
-            }
-        }
+            rest = behind;
+            Some(StoredEntry {
+                name,
+                value: StoredValue {
+                    version: u16::try_from(version).ok()?,
+                    bytes,
+                },
+                encoded: &whole[..whole.len() - behind.len()],
+            })
+        })
     }
 
     /// Names and values, in the order of the names' bytes.

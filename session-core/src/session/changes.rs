@@ -271,12 +271,15 @@ impl Changes {
         }
         // Both are in the order of names, and so is the result.
         let mut values = Values::writer(base.encoded_len() + self.size);
-        let mut kept = base.iter().filter(|(name, _)| !self.forgets(name)).peekable();
+        let forgotten = self.forgets(BOUND_TO_ID).then_some(BOUND_TO_ID.as_bytes());
+        let mut kept = base.entries().filter(|entry| Some(entry.name) != forgotten).peekable();
         for (name, change) in self.entries.iter() {
-            while let Some((before, value)) = kept.next_if(|(other, _)| *other < name) {
-                values.push(before, value);
+            while let Some(before) = kept.next_if(|entry| entry.name < name.as_bytes()) {
+                values.copy(&before);
             }
-            let present = kept.next_if(|(other, _)| *other == name).map(|(_, value)| value);
+            let present = kept
+                .next_if(|entry| entry.name == name.as_bytes())
+                .map(|entry| entry.value);
             match change {
                 Change::Set(value) => values.push(name, value.stored()),
                 Change::Remove => {}
@@ -287,8 +290,8 @@ impl Changes {
                 }
             }
         }
-        for (name, value) in kept {
-            values.push(name, value);
+        for behind in kept {
+            values.copy(&behind);
         }
         let values = values.finish();
         limits.check_record(values.encoded_len())?;
