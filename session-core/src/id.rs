@@ -32,6 +32,21 @@ impl SessionId {
         random_bytes().map(Self)
     }
 
+    /// A fresh id and a fresh public name, from one draw: asking the operating system costs more than what it answers, and each bit is
+    /// independent of all others.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub(crate) fn generate_with_handle() -> Result<(Self, Handle)> {
+        let mut drawn: [u8; Self::LEN + Handle::LEN] = random_bytes()?;
+        let (mut id, mut handle) = ([0; Self::LEN], [0; Handle::LEN]);
+        id.copy_from_slice(&drawn[..Self::LEN]);
+        handle.copy_from_slice(&drawn[Self::LEN..]);
+        drawn.zeroize();
+        Ok((Self(id), Handle(handle)))
+    }
+
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }

@@ -97,9 +97,9 @@ impl Engine {
     async fn create(&self, work: &Work, now: Timestamp) -> Result<Base> {
         let changes = &*work.changes;
         for _ in 0..COLLISIONS {
-            let id = SessionId::generate()?;
+            let (id, handle) = SessionId::generate_with_handle()?;
             let key = id.store_key();
-            let record = self.next(None, changes, now)?;
+            let record = self.next(Record::new(handle, now, self.config().lifetime), changes, now)?;
             work.ask(&id);
             let created = self
                 .store()
@@ -152,7 +152,7 @@ impl Engine {
     async fn replace(&self, base: &Snapshot, changes: &Changes, now: Timestamp) -> Result<Base> {
         let mut found = base.record.clone();
         for attempt in 0..ATTEMPTS {
-            let next = self.next(Some(&found), changes, now)?;
+            let next = self.next(found.succeeded(now)?, changes, now)?;
             match self
                 .store()
                 .replace(base.key, found.revision(), next.clone(), now)
@@ -174,7 +174,7 @@ impl Engine {
         for attempt in 0..ATTEMPTS {
             let id = SessionId::generate()?;
             let new = id.store_key();
-            let record = self.next(Some(&found), changes, now)?;
+            let record = self.next(found.succeeded(now)?, changes, now)?;
             let rotation = Rotation {
                 old,
                 expected: found.revision(),
@@ -255,16 +255,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The record that results from changes, on top of one that is stored or of none.
-    fn next(&self, base: Option<&Record>, changes: &Changes, now: Timestamp) -> Result<Record> {
+    /// The record that results from changes.
+    fn next(&self, mut record: Record, changes: &Changes, now: Timestamp) -> Result<Record> {
         let config = self.config();
-        let mut record = match base {
-            Some(base) => Record {
-                revision: base.next_revision()?,
-                ..base.clone().seen(now)
-            },
-            None => Record::new(Handle::generate()?, now, config.lifetime),
-        };
         if let Identity::Login(login) = &changes.identity {
             if record.owner().is_some_and(|present| *present != login.owner) {
                 // Somebody else from here on: nothing that named or held the other one's session stays.

@@ -139,6 +139,15 @@ impl Record {
         })
     }
 
+    /// What a commit at `now` starts from.
+    pub(crate) fn succeeded(&self, now: Timestamp) -> Result<Self> {
+        let revision = self.next_revision()?;
+        Ok(Self {
+            revision,
+            ..self.clone().seen(now)
+        })
+    }
+
     /// The same record, last seen at `seen_at` unless it was seen later: for stores that keep sightings apart from data.
     #[must_use]
     pub fn seen(mut self, seen_at: Timestamp) -> Self {
