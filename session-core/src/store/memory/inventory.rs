@@ -1,7 +1,6 @@
-//! The inventory of [`MemoryStore`]. Shards are in the order of keys, and so are the entries of each.
+//! The inventory of [`MemoryStore`]. Shards are in the order of keys, and so is what each shows.
 
 use std::collections::HashMap;
-use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -15,14 +14,14 @@ impl MemoryStore {
     fn page_now(&self, after: Option<StoreKey>, limit: usize) -> InventoryPage {
         let limit = limit.max(1);
         let mut page = InventoryPage::default();
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         for shard in &self.shards[after.map_or(0, shard_of)..] {
-            for (key, entry) in lock(shard).entries.range((start, Bound::Unbounded)) {
-                if page.records.len() == limit {
-                    page.next = page.records.last().map(|(key, _)| *key);
-                    return page;
-                }
-                page.records.push((*key, entry.record.clone()));
+            // One more, to know whether there is a next page.
+            let most = limit + 1 - page.records.len();
+            page.records.extend(lock(shard).page(after, most));
+            if page.records.len() > limit {
+                page.records.truncate(limit);
+                page.next = page.records.last().map(|(key, _)| *key);
+                return page;
             }
         }
         page

@@ -1,6 +1,7 @@
 //! What [`MemoryStore`](super::MemoryStore) keeps under one lock: a part of the records, with their deadlines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::MutexGuard;
 
 use super::Place;
@@ -14,8 +15,7 @@ pub(super) const SHARDS: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    /// In the order of keys, for the inventory.
-    pub(super) entries: BTreeMap<StoreKey, Entry>,
+    pub(super) entries: HashMap<StoreKey, Entry, BuildHasherDefault<KeyHasher>>,
     /// One for every entry: `(entry.queued, key)`.
     pub(super) deadlines: BTreeSet<(Timestamp, StoreKey)>,
 }
@@ -27,12 +27,42 @@ pub(super) struct Entry {
     queued: Timestamp,
 }
 
+/// Takes a part of the key: a key is SHA-256 of an id that nobody chooses, so it needs no other hash.
+#[derive(Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, key: &[u8]) {
+        // The last bytes: the first ones are alike within a shard.
+        self.0 = key.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Several shards at once.
 pub(super) struct Shards<'a>(pub(super) BTreeMap<usize, MutexGuard<'a, Shard>>);
 
 impl Shard {
     pub(super) fn live(&mut self, key: StoreKey, now: Timestamp) -> Option<&mut Entry> {
         self.entries.get_mut(&key).filter(|entry| !entry.record.is_expired(now))
+    }
+
+    /// The first `most` entries behind a key, in the order of keys. It looks at all of the shard: walks are rare, and loads are not.
+    pub(super) fn page(&self, after: Option<StoreKey>, most: usize) -> Vec<(StoreKey, Record)> {
+        let behind = |key: &&StoreKey| after.is_none_or(|after| **key > after);
+        let mut keys: Vec<StoreKey> = self.entries.keys().filter(behind).copied().collect();
+        if most < keys.len() {
+            keys.select_nth_unstable(most);
+            keys.truncate(most);
+        }
+        keys.sort_unstable();
+        let entry = |key| self.entries.get(&key).map(|entry| (key, entry.record.clone()));
+        keys.into_iter().filter_map(entry).collect()
     }
 
     pub(super) fn insert(&mut self, key: StoreKey, record: Record) {
