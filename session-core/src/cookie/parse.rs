@@ -7,10 +7,7 @@ const MOST_CANDIDATES: usize = 4;
 
 /// Every cookie of that name which could be a token, in the order sent, each once, at most four.
 pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Candidates<'a> {
-    let mut found = Candidates {
-        named: Named::None,
-        tokens: [None; MOST_CANDIDATES],
-    };
+    let mut found = Candidates::default();
     for header in headers {
         // Cookies of others are skipped at once; a browser sends all that a site has.
         let mut rest = header;
@@ -22,8 +19,8 @@ pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: 
                 continue;
             };
             found.named = Named::Some;
-            if value.len() == TOKEN_LEN {
-                found.keep(value);
+            if let Ok(token) = value.try_into() {
+                found.keep(token);
             }
         }
     }
@@ -31,15 +28,16 @@ pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: 
 }
 
 /// What a request carries under our cookie's name.
+#[derive(Default)]
 pub(crate) struct Candidates<'a> {
     pub(crate) named: Named,
     /// Filled from the front.
-    pub(crate) tokens: [Option<&'a [u8]>; MOST_CANDIDATES],
+    pub(crate) tokens: [Option<&'a [u8; TOKEN_LEN]>; MOST_CANDIDATES],
 }
 
 impl<'a> Candidates<'a> {
     /// Unless it is there already, or there is no room.
-    fn keep(&mut self, token: &'a [u8]) {
+    fn keep(&mut self, token: &'a [u8; TOKEN_LEN]) {
         let place = self
             .tokens
             .iter_mut()
@@ -51,8 +49,9 @@ impl<'a> Candidates<'a> {
 }
 
 /// Whether a cookie of our name was there at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Named {
+    #[default]
     None,
     Some,
 }
@@ -86,7 +85,7 @@ mod tests {
             .tokens
             .iter()
             .flatten()
-            .map(|token| String::from_utf8_lossy(token).into_owned())
+            .map(|token| String::from_utf8_lossy(token.as_slice()).into_owned())
             .collect()
     }
 

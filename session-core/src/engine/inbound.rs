@@ -34,11 +34,6 @@ pub struct Access {
     slot: Arc<Slot>,
 }
 
-enum Known<'a> {
-    Session(Session),
-    Candidates(Candidates<'a>),
-}
-
 pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
     let slot = Slot::new(engine);
     let inbound = Inbound {
@@ -62,22 +57,22 @@ impl Access {
     ) -> impl Future<Output = Result<Session>> + Send {
         let slot = &self.slot;
         slot.ask();
-        // Not in the future: a request carries it through all its layers, so it is kept small.
-        let known = match slot.session() {
-            Some(session) => Known::Session(session),
-            None => Known::Candidates(candidates(cookies, slot.engine().config().cookie_name())),
+        // Before the future, which a request carries through all its layers: it is kept small.
+        let found = match slot.session() {
+            Some(_) => Candidates::default(),
+            None => candidates(cookies, slot.engine().config().cookie_name()),
         };
         async move {
-            let session = match known {
-                Known::Session(session) => session,
-                Known::Candidates(found) => {
+            let session = match slot.session() {
+                Some(session) => session,
+                None => {
                     let _turn = match slot.turn().try_lock() {
                         Ok(turn) => turn,
                         Err(_) => Box::pin(slot.turn().lock()).await,
                     };
                     match slot.session() {
                         Some(session) => session,
-                        None => slot.fill(load(slot.engine(), found).await?),
+                        None => slot.fill(load(slot.engine(), &found).await?),
                     }
                 }
             };
@@ -199,10 +194,10 @@ impl Drop for Inbound {
     }
 }
 
-async fn load(engine: &Engine, found: Candidates<'_>) -> Result<Base> {
+async fn load(engine: &Engine, found: &Candidates<'_>) -> Result<Base> {
     let mut verified_any = false;
-    for token in found.tokens {
-        let Some(verified) = token.and_then(|token| engine.keys().verify(token)) else {
+    for token in found.tokens.iter().flatten() {
+        let Some(verified) = engine.keys().verify(token.as_slice()) else {
             continue;
         };
         verified_any = true;
