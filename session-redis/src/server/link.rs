@@ -96,7 +96,8 @@ impl Link {
         }
     }
 
-    fn current(&self) -> Option<Live> {
+    /// The connection, if there is one.
+    pub(super) fn current(&self) -> Option<Live> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.clone().filter(|live| !live.has_ended())
     }
