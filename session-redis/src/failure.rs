@@ -52,7 +52,7 @@ pub(crate) fn failed(doing: &str, address: &str, error: RedisError) -> Error {
             ErrorKind::Foreign,
             "a key of ours holds something else; give the store a prefix or a database of its own",
         ),
-        Reported::RESP3NotSupported => (
+        _ if text.contains("unknown command") && text.contains("HELLO") => (
             ErrorKind::Unavailable,
             "it does not speak RESP3 (HELLO 3), which this store needs; use Redis 6.2 or Valkey 7.2 or newer, and no proxy that is older",
         ),
@@ -96,10 +96,12 @@ pub(crate) fn failed(doing: &str, address: &str, error: RedisError) -> Error {
 /// Whether a server turned away our name or password, or our right to a command.
 pub(crate) fn is_refused_login(error: &RedisError) -> bool {
     let text = error.to_string();
-    error.kind() == Reported::AuthenticationFailed
-        || ["WRONGPASS", "NOAUTH", "NOPERM", "invalid password"]
-            .iter()
-            .any(|code| text.contains(code))
+    matches!(
+        error.kind(),
+        Reported::AuthenticationFailed | Reported::Server(ServerErrorKind::NoPerm)
+    ) || ["WRONGPASS", "NOAUTH", "NOPERM", "invalid password"]
+        .iter()
+        .any(|code| text.contains(code))
 }
 
 /// Time is up; `doing` is in the form "reading a session".

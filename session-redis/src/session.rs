@@ -250,7 +250,7 @@ impl Backend {
         };
         let reading = async {
             let read = match &node {
-                Some(node) => node.read_tracked(&name).await,
+                Some(node) => self.servers.read_tracked(node, &name).await,
                 None => None,
             };
             let Some((value, tracked)) = read else {

@@ -62,6 +62,10 @@ impl Node {
         self.near.as_ref()
     }
 
+    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.access.runtime
+    }
+
     pub(crate) fn shown(&self) -> String {
         self.target.shown()
     }

@@ -16,8 +16,8 @@ use redis::{PushInfo, PushKind, RedisError, Value};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::access::Live;
 use super::node::Node;
+use super::{Route, Servers};
 use crate::failure::{self, Verdict};
 use crate::layout::Keys;
 use crate::near_cache::{Changing, NearCache, Source};
@@ -164,20 +164,34 @@ fn is_on_its_way(error: &RedisError) -> bool {
 }
 
 impl Node {
-    /// The connection that records are read through, if there is one now.
-    pub(crate) fn tracked(&self) -> Option<Arc<Tracked>> {
-        self.near()?.current()?.tracked
+    /// The connection that records are read through, if there is one now. If there is none it is made, and nobody waits for it.
+    pub(crate) fn tracked(self: &Arc<Self>) -> Option<Arc<Tracked>> {
+        Some(self.near_live()?.1)
     }
 
-    /// Reads a key through that connection, which is made if there is none. `None` if it cannot be read so, for whatever reason: then
-    /// it has to be read in the usual way, which follows redirections and explains errors.
-    pub(crate) async fn read_tracked(&self, name: &[u8]) -> Option<(Value, Arc<Tracked>)> {
-        let Live {
-            mut connection,
-            tracked,
-            ..
-        } = self.near()?.connection().await.ok()?;
-        let tracked = tracked?;
+    fn near_live(self: &Arc<Self>) -> Option<(MultiplexedConnection, Arc<Tracked>)> {
+        let link = self.near()?;
+        if let Some(live) = link.current() {
+            return Some((live.connection, live.tracked?));
+        }
+        if link.is_due() {
+            let node = Arc::clone(self);
+            self.runtime().spawn(async move {
+                if let Some(link) = node.near() {
+                    // Whatever goes wrong, the next load tries again.
+                    let _ = link.connection().await;
+                }
+            });
+        }
+        None
+    }
+}
+
+impl Servers {
+    /// Reads a key through the connection on which its server tells of changes. `None` if it cannot be read so, for whatever reason:
+    /// then it has to be read in the usual way, which follows redirections and explains errors.
+    pub(crate) async fn read_tracked(&self, node: &Arc<Node>, name: &[u8]) -> Option<(Value, Arc<Tracked>)> {
+        let (mut connection, tracked) = node.near_live()?;
         let sent = Instant::now();
         let mut read = redis::cmd("GET");
         read.arg(name);
@@ -189,6 +203,9 @@ impl Node {
             Err(error) => {
                 if !is_on_its_way(&error) && failure::verdict(&error) != Verdict::Final {
                     tracked.end();
+                    if let Route::Slots(cluster) = &self.route {
+                        let _ = cluster.refresh().await;
+                    }
                 }
                 None
             }

@@ -24,6 +24,8 @@ struct State {
     last_spoke: Side,
     /// A request has come to where it is held.
     is_held: bool,
+    /// Answers that wait.
+    held: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) enum Plan {
     CutOnceAfter(usize),
     /// Nothing arrives any more, and nobody is told.
     Swallow,
+    /// Answers wait until the plan changes, and then come all at once, so that the store finds them in one piece.
+    HoldAnswers,
     /// Answers come late.
     Delay(Duration),
 }
@@ -60,6 +64,7 @@ impl Proxy {
             trips: 0,
             last_spoke: Side::Server,
             is_held: false,
+            held: Vec::new(),
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -96,6 +101,7 @@ impl Proxy {
         state.trips = 0;
         state.last_spoke = Side::Server;
         state.is_held = false;
+        state.held.clear();
         self.shared.changed.notify_all();
     }
 
@@ -105,6 +111,12 @@ impl Proxy {
 
     pub(crate) fn requests(&self) -> usize {
         self.shared.state.lock().expect("no thread panics here").requests
+    }
+
+    /// Whether this is among the answers that wait.
+    pub(crate) fn holds(&self, part: &str) -> bool {
+        let state = self.shared.state.lock().expect("no thread panics here");
+        state.held.windows(part.len()).any(|window| window == part.as_bytes())
     }
 
     /// Blocks until a request is held, or until `is_over`.
@@ -119,10 +131,13 @@ impl Shared {
     fn pump(&self, side: Side, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let read = match from.read(&mut buffer) {
+            let mut read = match from.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
                 Ok(read) => read,
             };
+            if side == Side::Server && self.keep(&buffer[..read]) {
+                read += self.hold(&mut from, &mut buffer[read..]);
+            }
             let goes_on = match side {
                 Side::Store => self.lets_request_through(),
                 Side::Server => self.lets_answer_through(),
@@ -138,6 +153,31 @@ impl Shared {
             }
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    /// Whether answers wait now; what comes is among them then.
+    fn keep(&self, answer: &[u8]) -> bool {
+        let mut state = self.state.lock().expect("no thread panics here");
+        let waits = state.plan == Plan::HoldAnswers;
+        if waits {
+            state.held.extend(answer);
+        }
+        waits
+    }
+
+    /// Collects answers until they need not wait any more.
+    fn hold(&self, from: &mut TcpStream, mut buffer: &mut [u8]) -> usize {
+        let mut collected = 0;
+        let _ = from.set_read_timeout(Some(Duration::from_millis(5)));
+        while self.keep(&[]) {
+            if let Ok(read) = from.read(buffer) {
+                self.keep(&buffer[..read]);
+                collected += read;
+                buffer = &mut buffer[read..];
+            }
+        }
+        let _ = from.set_read_timeout(None);
+        collected
     }
 
     fn lets_request_through(&self) -> Fate {
