@@ -5,6 +5,7 @@ mod support;
 
 mod redis {
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
     use session_core::conformance::sample::{self, Sample, after, key};
@@ -199,6 +200,75 @@ mod redis {
         );
         assert!(!is_there(&scene.near, 1).await?);
         assert_eq!(scene.requests(2).await?, 0, "the others are still here");
+        Ok(())
+    }
+
+    /// Three processes change six sessions while their connections are killed again and again.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn no_process_goes_back_and_none_stays_behind() -> Result<()> {
+        const SESSIONS: usize = 6;
+        let server = Server::start(&[]);
+        let mut stores = Vec::new();
+        for _ in 0..3 {
+            stores.push(builder(&server.url()).near_cache(ROOM, LONG).open().await?);
+        }
+        for number in 0..SESSIONS {
+            put(&stores[0], number as u64).await?;
+        }
+        let is_over = AtomicBool::new(false);
+        let (loads, writes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let work = async |store: &RedisStore, seen: &[AtomicU64; SESSIONS], mut random: u64| {
+            while !is_over.load(Ordering::Relaxed) {
+                // Knuth's generator: the same walk in every run.
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                let number = (random >> 33) as usize % SESSIONS;
+                let before = seen[number].load(Ordering::SeqCst);
+                let session = key(number as u64);
+                let Ok(Some(record)) = store.load(session, sample::now()).await else {
+                    continue;
+                };
+                loads.fetch_add(1, Ordering::Relaxed);
+                assert!(record.revision() >= before, "{} after {before}", record.revision());
+                let mut known = record.revision();
+                if random >> 60 == 0 {
+                    let next = Sample::of(&record).next_revision().build();
+                    if let Ok(Replaced::Stored) = store.replace(session, known, next, sample::now()).await {
+                        writes.fetch_add(1, Ordering::Relaxed);
+                        known += 1;
+                    }
+                }
+                seen[number].fetch_max(known, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        };
+        let seen: [[AtomicU64; SESSIONS]; 3] = Default::default();
+        let clients = (0..12).map(|client| work(&stores[client % 3], &seen[client % 3], client as u64));
+        let breaking = async {
+            for _ in 0..30 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                kill_tracked(&server);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        };
+        futures_util::future::join(futures_util::future::join_all(clients), breaking).await;
+        let truth = builder(&server.url()).open().await?;
+        for number in 0..SESSIONS as u64 {
+            let last = truth.load(key(number), sample::now()).await?;
+            for store in &stores {
+                let start = Instant::now();
+                while store.load(key(number), sample::now()).await? != last {
+                    assert!(start.elapsed() < IN_TIME, "a process stays behind");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        row(
+            "three processes, twelve clients, six sessions, the connections that tell killed 30 times",
+            &format!("{loads:?} loads and {writes:?} writes; none went back"),
+        );
         Ok(())
     }
 

@@ -21,27 +21,6 @@ mod redis {
     const STALENESS: Duration = Duration::from_secs(1);
     const SESSIONS: u64 = 60;
 
-    mod cluster {
-        use std::sync::OnceLock;
-
-        use session_core::conformance::store::TestStore;
-
-        use super::*;
-        use crate::support::prefix;
-
-        static SERVERS: OnceLock<Cluster> = OnceLock::new();
-
-        async fn fresh() -> TestStore {
-            let servers = SERVERS.get_or_init(|| Cluster::start(&[]));
-            let store = RedisStore::builder(&servers.url()).prefix(prefix());
-            let store = store.response_timeout(Duration::from_secs(3));
-            let store = store.near_cache(ROOM, STALENESS).open().await;
-            TestStore::new(store.expect("the servers run")).expiring_by_itself()
-        }
-
-        crate::redis_contract!(fresh);
-    }
-
     /// One store that keeps records, and all of these sessions with it; and one that will end them.
     async fn stores(url: &str) -> Result<(RedisStore, RedisStore)> {
         let near = builder(url).near_cache(ROOM, STALENESS).open().await?;

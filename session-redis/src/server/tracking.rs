@@ -104,7 +104,7 @@ impl Tracked {
     pub(super) fn lose(&self) {
         let heartbeat = self.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(heartbeat) = heartbeat {
-            tracing::info!(address = %self.address, "the near cache is off until its connection is made again");
+            tracing::debug!(address = %self.address, "what was kept near is forgotten: the connection that tells of changes has ended");
             heartbeat.abort();
         }
         self.near.cache.forget(&self.source);
@@ -127,10 +127,9 @@ impl Tracked {
 }
 
 impl Drop for Tracked {
+    /// The server has left the cluster, or the store is closed.
     fn drop(&mut self) {
-        if let Some(heartbeat) = self.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            heartbeat.abort();
-        }
+        self.end();
     }
 }
 
@@ -179,7 +178,9 @@ impl Node {
             self.runtime().spawn(async move {
                 if let Some(link) = node.near() {
                     // Whatever goes wrong, the next load tries again.
-                    let _ = link.connection().await;
+                    if let Err(error) = link.connection().await {
+                        tracing::debug!(address = %node.shown(), %error, "the near cache stays off");
+                    }
                 }
             });
         }
