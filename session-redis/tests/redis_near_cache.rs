@@ -10,7 +10,9 @@ mod redis {
 
     use session_core::conformance::sample::{self, Sample, after, key};
     use session_core::conformance::store::TestStore;
-    use session_core::{ErrorKind, OwnerIndex, Record, Replaced, Result, Revoke, Rotated, Rotation, Store, Touched};
+    use session_core::{
+        Deleted, ErrorKind, OwnerIndex, Record, Replaced, Result, Revoke, Rotated, Rotation, Store, Touched,
+    };
     use session_redis::{RedisStore, RedisStoreBuilder};
 
     use crate::support::load::{IN_TIME, builder, fails, is_there, put, row, visitor};
@@ -181,7 +183,9 @@ mod redis {
     #[tokio::test]
     #[ignore = "needs redis-server"]
     async fn an_answer_that_the_news_overtakes_is_not_kept() -> Result<()> {
-        let scene = Scene::set(LONG).await?;
+        // What is held must not be late.
+        let patient = |store: RedisStoreBuilder| store.near_cache(ROOM, LONG).response_timeout(2 * IN_TIME);
+        let scene = Scene::set_up(server(), patient).await?;
         put(&scene.beside, 1).await?;
         put(&scene.beside, 2).await?;
         assert_eq!(scene.requests(2).await?, 1);
@@ -200,6 +204,79 @@ mod redis {
         );
         assert!(!is_there(&scene.near, 1).await?);
         assert_eq!(scene.requests(2).await?, 0, "the others are still here");
+        Ok(())
+    }
+
+    /// What is read while a write is under way is kept; it goes with the answer, not with the news, which are late here.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn what_this_process_ends_is_gone_before_the_news_arrive() -> Result<()> {
+        let server = Server::start(&[]);
+        let patient = |store: RedisStoreBuilder| store.near_cache(ROOM, LONG).response_timeout(2 * IN_TIME);
+        let scene = Scene::set_up(&server, patient).await?;
+        put(&scene.beside, 1).await?;
+        server.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        let near = scene.near.clone();
+        let ending = tokio::spawn(async move { near.delete(key(1)).await });
+        soon("the write waits at the server", || {
+            server.cli(&["INFO", "clients"]).contains("blocked_clients:1")
+        })
+        .await;
+        assert_eq!((scene.requests(1).await?, scene.requests(1).await?), (1, 0));
+        scene.proxy.plan(Plan::HoldNews);
+        server.cli(&["CLIENT", "UNPAUSE"]);
+        assert_eq!(ending.await.expect("it does not panic")?, Deleted::Removed);
+        soon("the news are on their way", || scene.proxy.holds("invalidate")).await;
+        let asked = tokio::spawn({
+            let near = scene.near.clone();
+            async move { is_there(&near, 1).await }
+        });
+        soon("the server is asked", || scene.proxy.requests() > 0).await;
+        scene.proxy.plan(Plan::Pass);
+        assert!(!asked.await.expect("it does not panic")?);
+        Ok(())
+    }
+
+    /// A server may be there and not serve: it has handed over, or lost its cluster, or may not be read any more.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn what_its_server_would_not_answer_is_not_shown() -> Result<()> {
+        const STALENESS: Duration = Duration::from_secs(1);
+        let server = Server::start(&[]);
+        let store = builder(&server.url()).near_cache(ROOM, STALENESS).open().await?;
+        put(&store, 1).await?;
+        assert!(is_there(&store, 1).await?);
+        server.cli(&["ACL", "SETUSER", "default", "-get", "-getrange"]);
+        let refused = Instant::now();
+        loop {
+            let asked = refused.elapsed();
+            match is_there(&store, 1).await {
+                Ok(true) => assert!(asked < STALENESS, "shown after {asked:?}"),
+                Ok(false) => panic!("no server has said so"),
+                Err(error) => break assert_eq!(error.kind(), ErrorKind::Unavailable),
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    #[ignore = "needs redis-server"]
+    async fn a_quiet_connection_stays_trusted() -> Result<()> {
+        const STALENESS: Duration = Duration::from_secs(1);
+        let server = Server::start(&[]);
+        let store = builder(&server.url()).near_cache(ROOM, STALENESS).open().await?;
+        put(&store, 1).await?;
+        let start = Instant::now();
+        while start.elapsed() < STALENESS * 5 / 2 {
+            assert!(is_there(&store, 1).await?);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let reads = server.cli(&["INFO", "commandstats"]);
+        let reads = reads.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="));
+        let reads = reads.and_then(|line| line.split(',').next()?.parse::<u32>().ok());
+        // One, and one more if this machine had no time for a heartbeat.
+        assert!(matches!(reads, Some(1 | 2)), "{reads:?} reads");
         Ok(())
     }
 

@@ -50,6 +50,8 @@ pub(crate) enum Plan {
     Swallow,
     /// Answers wait until the plan changes, and then come all at once, so that the store finds them in one piece.
     HoldAnswers,
+    /// The same, but only on connections that tell of changes, from the next such message on.
+    HoldNews,
     /// Answers come late.
     Delay(Duration),
 }
@@ -115,8 +117,7 @@ impl Proxy {
 
     /// Whether this is among the answers that wait.
     pub(crate) fn holds(&self, part: &str) -> bool {
-        let state = self.shared.state.lock().expect("no thread panics here");
-        state.held.windows(part.len()).any(|window| window == part.as_bytes())
+        has(&self.shared.state.lock().expect("no thread panics here").held, part)
     }
 
     /// Blocks until a request is held, or until `is_over`.
@@ -135,7 +136,7 @@ impl Shared {
                 Ok(0) | Err(_) => break,
                 Ok(read) => read,
             };
-            if side == Side::Server && self.keep(&buffer[..read]) {
+            if side == Side::Server && self.has_to_wait(&buffer[..read]) {
                 read += self.hold(&mut from, &mut buffer[read..]);
             }
             let goes_on = match side {
@@ -155,23 +156,33 @@ impl Shared {
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     }
 
-    /// Whether answers wait now; what comes is among them then.
-    fn keep(&self, answer: &[u8]) -> bool {
+    /// Whether this answer waits; then it is kept, and so is what comes behind it.
+    fn has_to_wait(&self, answer: &[u8]) -> bool {
         let mut state = self.state.lock().expect("no thread panics here");
-        let waits = state.plan == Plan::HoldAnswers;
+        let waits = match state.plan {
+            Plan::HoldAnswers => true,
+            Plan::HoldNews => has(answer, "invalidate"),
+            _ => false,
+        };
         if waits {
             state.held.extend(answer);
         }
         waits
     }
 
+    fn goes_on_waiting(&self, answer: &[u8]) -> bool {
+        let mut state = self.state.lock().expect("no thread panics here");
+        state.held.extend(answer);
+        matches!(state.plan, Plan::HoldAnswers | Plan::HoldNews)
+    }
+
     /// Collects answers until they need not wait any more.
     fn hold(&self, from: &mut TcpStream, mut buffer: &mut [u8]) -> usize {
         let mut collected = 0;
         let _ = from.set_read_timeout(Some(Duration::from_millis(5)));
-        while self.keep(&[]) {
+        while self.goes_on_waiting(&[]) {
             if let Ok(read) = from.read(buffer) {
-                self.keep(&buffer[..read]);
+                self.goes_on_waiting(&buffer[..read]);
                 collected += read;
                 buffer = &mut buffer[read..];
             }
@@ -221,6 +232,10 @@ impl Shared {
             _ => Fate::Pass,
         }
     }
+}
+
+fn has(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
 enum Fate {
