@@ -102,9 +102,18 @@ mod redis {
             each += without.requests(1).await?;
         }
         assert_eq!(each, 1000);
+        let time = async |store: &RedisStore| -> Result<Duration> {
+            let start = Instant::now();
+            for _ in 0..10_000 {
+                assert!(is_there(store, 1).await?);
+            }
+            Ok(start.elapsed() / 10_000)
+        };
+        let (with, from_server) = (time(&scene.near).await?, time(&without.beside).await?);
+        assert!(with < from_server);
         row(
             "1000 loads of one session after the first",
-            &format!("{each} round trips without, {later} with"),
+            &format!("{each} round trips without, {later} with; {from_server:?} each without, {with:?} with"),
         );
         Ok(())
     }
