@@ -243,7 +243,10 @@ impl Backend {
     async fn read_near(&self, near: &Near, key: StoreKey, doing: &'static str) -> Result<Option<Stored>> {
         let name = self.keys.session(key);
         let node = self.servers.node_of(&name);
-        let tracked = node.as_ref().and_then(|node| node.tracked());
+        let tracked = match &node {
+            Some(node) => node.tracked(),
+            None => None,
+        };
         let ticket = match near.cache.look_up(key, tracked.as_ref().map(|tracked| &tracked.source)) {
             near_cache::Found::Here(record) => return Ok(Some(Stored::Session(record))),
             near_cache::Found::Absent(ticket) => ticket,
