@@ -37,6 +37,7 @@ impl RedisStore {
                 Err(error) => return Err(login_first(error)),
             }
         }
+        servers.track_all(DOING).await?;
         // A managed service may refuse CONFIG; then its settings are its operator's.
         let mut config = redis::cmd("CONFIG");
         config.arg("GET").arg("min-replicas-to-write");

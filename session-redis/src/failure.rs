@@ -52,6 +52,10 @@ pub(crate) fn failed(doing: &str, address: &str, error: RedisError) -> Error {
             ErrorKind::Foreign,
             "a key of ours holds something else; give the store a prefix or a database of its own",
         ),
+        _ if text.contains("unknown command") && text.contains("HELLO") => (
+            ErrorKind::Unavailable,
+            "it does not speak RESP3 (HELLO 3), which this store needs; use Redis 6.2 or Valkey 7.2 or newer, and no proxy that is older",
+        ),
         Reported::Server(ServerErrorKind::BusyLoading) => (
             ErrorKind::Unavailable,
             "it is loading its data after a start; wait until it is done",
@@ -92,10 +96,12 @@ pub(crate) fn failed(doing: &str, address: &str, error: RedisError) -> Error {
 /// Whether a server turned away our name or password, or our right to a command.
 pub(crate) fn is_refused_login(error: &RedisError) -> bool {
     let text = error.to_string();
-    error.kind() == Reported::AuthenticationFailed
-        || ["WRONGPASS", "NOAUTH", "NOPERM", "invalid password"]
-            .iter()
-            .any(|code| text.contains(code))
+    matches!(
+        error.kind(),
+        Reported::AuthenticationFailed | Reported::Server(ServerErrorKind::NoPerm)
+    ) || ["WRONGPASS", "NOAUTH", "NOPERM", "invalid password"]
+        .iter()
+        .any(|code| text.contains(code))
 }
 
 /// Time is up; `doing` is in the form "reading a session".
@@ -114,6 +120,24 @@ pub(crate) fn too_few_replicas(doing: &str, address: &str, reached: i64, wanted:
             "{doing} at {address}: done there, but {reached} of {wanted} replicas confirmed it in time, so a failover may undo it; check the replicas and their lag"
         ),
     )
+}
+
+/// A server cannot be made to tell of changes, which a near cache needs.
+pub(crate) fn not_tracked(doing: &str, address: &str, error: RedisError) -> Error {
+    let (kind, remedy) = if is_refused_login(&error) {
+        (
+            ErrorKind::Permission,
+            "the near cache needs CLIENT TRACKING, which it refuses to this user; allow +client|tracking, or leave out near_cache",
+        )
+    } else if error.code() == Some("ERR") {
+        (
+            ErrorKind::Invalid,
+            "the near cache needs CLIENT TRACKING, which it does not know; use Redis 6.2 or Valkey 7.2 or newer, without a proxy between, or leave out near_cache",
+        )
+    } else {
+        return failed(doing, address, error);
+    };
+    Error::new(kind, format!("{doing} at {address}: {remedy}")).with_source(error)
 }
 
 /// A server answered something that no release of ours makes it answer.

@@ -46,6 +46,14 @@ impl Keys {
         format!("{}s:{}", self.prefix, Base64UrlUnpadded::encode_string(key.as_bytes())).into_bytes()
     }
 
+    /// The session whose name is that; `None` if it is the name of something else.
+    pub(crate) fn session_of(&self, name: &[u8]) -> Option<StoreKey> {
+        let encoded = name.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"s:")?;
+        let mut key = [0; StoreKey::LEN];
+        let decoded = Base64UrlUnpadded::decode(encoded, &mut key).ok()?;
+        (decoded.len() == StoreKey::LEN).then(|| StoreKey::from_bytes(key))
+    }
+
     /// The list and the revocations of an owner share a hash tag, so that one script reaches both on a cluster.
     pub(crate) fn owner(&self, owner: &Owner) -> OwnerKeys {
         let hash = Base64UrlUnpadded::encode_string(&owner.index_key());
@@ -313,5 +321,16 @@ mod tests {
         assert_eq!((list[6], list.last()), (b'{', Some(&b'}')));
         assert!(!String::from_utf8_lossy(&list).contains("alice"));
         assert_eq!(keys.session(key(1)).len(), 4 + 2 + 43);
+    }
+
+    #[test]
+    fn a_session_is_known_by_its_name_and_nothing_else_is() {
+        let keys = Keys::new("app:".to_owned());
+        let name = keys.session(key(1));
+        assert_eq!(keys.session_of(&name), Some(key(1)));
+        assert_eq!(keys.session_of(&name[..name.len() - 1]), None);
+        assert_eq!(keys.session_of(&[&name[..], b"A"].concat()), None);
+        assert_eq!(keys.session_of(&keys.owner(&Owner::new("alice").unwrap()).list), None);
+        assert_eq!(Keys::new("other:".to_owned()).session_of(&name), None);
     }
 }

@@ -12,6 +12,7 @@
 //! | `owners`    | listing and revoking                                                                    |
 //! | `epoch`     | when a login began, by the clock of a server                                            |
 //! | `layout`    | bytes of keys and values                                                                |
+//! | `near_cache` | records that are kept in this process until they change                                   |
 //! | `script`    | the Lua scripts                                                                         |
 //! | `server`    | connections, routes, failover                                                           |
 //! | `address`   | URLs                                                                                    |
@@ -26,6 +27,7 @@ mod epoch;
 mod failure;
 mod layout;
 mod login;
+mod near_cache;
 mod owners;
 mod reply;
 mod script;

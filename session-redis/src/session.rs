@@ -11,9 +11,10 @@ use session_core::{Created, Deleted, Owner, Record, Replaced, Result, Revision, 
 use crate::epoch::Clocks;
 use crate::failure;
 use crate::layout::{self, Keys, Place, Stored};
+use crate::near_cache;
 use crate::reply::{self, Reply};
 use crate::script;
-use crate::server::{Call, Class, Servers, decimal};
+use crate::server::{Call, Class, Near, Servers, decimal};
 
 /// A server keeps a session this much longer than its deadline says: so clocks of machines and servers may differ, and the deadline in
 /// the value alone decides.
@@ -31,6 +32,8 @@ pub(crate) struct Backend {
     pub(crate) servers: Servers,
     pub(crate) keys: Keys,
     pub(crate) clocks: Clocks,
+    /// Records that are kept in this process, if any are.
+    pub(crate) near: Option<Arc<Near>>,
 }
 
 /// Why a session was ended.
@@ -112,6 +115,8 @@ impl Backend {
         class: Class,
         doing: &'static str,
     ) -> Result<Value> {
+        // Before the answer is passed on: whoever has it never reads here what was before.
+        let _changing = self.near.as_ref().and_then(|near| near.changing(&key));
         let call = Call::script(script, [key.clone()], args);
         self.servers.call(&key, call, class, doing).await
     }
@@ -223,10 +228,51 @@ impl Backend {
     }
 
     pub(crate) async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        Ok(match self.read(key, "reading a session").await? {
+        const DOING: &str = "reading a session";
+        let stored = match &self.near {
+            None => self.read(key, DOING).await?,
+            Some(near) => self.read_near(near, key, DOING).await?,
+        };
+        Ok(match stored {
             Some(Stored::Session(record)) if !record.is_expired(now) => Some(record),
             _ => None,
         })
+    }
+
+    /// What is kept near, or else what the server has, which is kept.
+    async fn read_near(&self, near: &Near, key: StoreKey, doing: &'static str) -> Result<Option<Stored>> {
+        let name = self.keys.session(key);
+        let node = self.servers.node_of(&name);
+        let tracked = match &node {
+            Some(node) => node.tracked(),
+            None => None,
+        };
+        let ticket = match near.cache.look_up(key, tracked.as_ref().map(|tracked| &tracked.source)) {
+            near_cache::Found::Here(record) => return Ok(Some(Stored::Session(record))),
+            near_cache::Found::Absent(ticket) => ticket,
+        };
+        let reading = async {
+            let read = match &node {
+                Some(node) => self.servers.read_tracked(node, &name).await,
+                None => None,
+            };
+            let Some((value, tracked)) = read else {
+                return self.read(key, doing).await;
+            };
+            let Some(value) = reply::bytes(value) else {
+                return Ok(None);
+            };
+            let stored = Stored::decode(&value)?;
+            if let Stored::Session(record) = &stored {
+                near.cache.keep(ticket, &tracked.source, record.clone(), value.len());
+            }
+            Ok(Some(stored))
+        };
+        // Both ways of reading together take no longer than one may.
+        match tokio::time::timeout(self.servers.access().patience(Class::Read), reading).await {
+            Ok(read) => read,
+            Err(_) => Err(failure::late(doing, &self.servers.shown())),
+        }
     }
 
     pub(crate) async fn replace(

@@ -11,6 +11,7 @@ use redis::{
     RedisConnectionInfo, RedisError,
 };
 
+use super::tracking::{Near, Tracked};
 use crate::address::{Address, Transport};
 
 /// What every connection of a store has in common.
@@ -28,6 +29,8 @@ pub(crate) struct Access {
     pub(crate) response_timeout: Duration,
     pub(crate) connections: usize,
     pub(crate) replicas: Option<Replicas>,
+    /// Records that are kept in this process, if any are.
+    pub(crate) near: Option<Arc<Near>>,
     /// Connections live on the runtime that the store was opened on, whoever uses them: a worker with a runtime of its own may stop.
     pub(crate) runtime: tokio::runtime::Handle,
 }
@@ -55,6 +58,8 @@ pub(crate) enum Class {
     Relaxed,
     /// Writes that answer when the replicas have them. They wait, so they have connections of their own.
     Durable,
+    /// Reads of what is kept near. They have a connection of their own, on which the server tells when it changes.
+    Near,
 }
 
 /// A connection, and whether it has ended.
@@ -62,6 +67,8 @@ pub(crate) enum Class {
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
     ended: Arc<AtomicBool>,
+    /// What makes it one of class [`Near`](Class::Near).
+    pub(super) tracked: Option<Arc<Tracked>>,
 }
 
 impl Live {
@@ -71,6 +78,9 @@ impl Live {
 
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
+        if let Some(tracked) = &self.tracked {
+            tracked.lose();
+        }
     }
 }
 
@@ -93,6 +103,10 @@ impl Access {
         let client = self.client(address, role)?;
         let ended = Arc::new(AtomicBool::new(false));
         let noticed = Arc::clone(&ended);
+        let near = self.near.as_ref().filter(|_| class == Class::Near);
+        let tracked = near.map(|near| Tracked::new(near, address.to_string(), Arc::clone(&ended)));
+        // Weak: the connection would keep itself.
+        let listening = tracked.as_ref().map(Arc::downgrade).unwrap_or_default();
         let wait = match (class, self.replicas) {
             (Class::Durable, Some(replicas)) => replicas.timeout,
             _ => Duration::ZERO,
@@ -104,13 +118,23 @@ impl Access {
                 if push.kind == PushKind::Disconnection {
                     noticed.store(true, Ordering::Release);
                 }
+                if let Some(tracked) = listening.upgrade() {
+                    tracked.hear(push);
+                }
                 Ok::<(), ()>(())
             });
         let connecting = self
             .runtime
             .spawn(async move { client.get_multiplexed_async_connection_with_config(&config).await });
         let connection = connecting.await.map_err(std::io::Error::other)??;
-        Ok(Live { connection, ended })
+        if let Some(tracked) = &tracked {
+            tracked.begin(&connection, &self.runtime).await?;
+        }
+        Ok(Live {
+            connection,
+            ended,
+            tracked,
+        })
     }
 
     fn client(&self, address: &Address, role: Role) -> Result<Client, RedisError> {
@@ -160,6 +184,7 @@ impl fmt::Debug for Access {
             .field("response_timeout", &self.response_timeout)
             .field("connections", &self.connections)
             .field("replicas", &self.replicas)
+            .field("near", &self.near)
             .finish_non_exhaustive()
     }
 }

@@ -70,8 +70,8 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        if let Some((at, error)) = &attempts.last
-            && at.elapsed() < pause(attempts.failed)
+        if let Some((_, error)) = &attempts.last
+            && attempts.is_too_early()
         {
             return Err(error.clone());
         }
@@ -89,6 +89,14 @@ impl Link {
         }
     }
 
+    /// Whether nobody is making a connection, and it is not too early to try again.
+    pub(super) fn is_due(&self) -> bool {
+        match self.attempts.try_lock() {
+            Ok(attempts) => !attempts.is_too_early(),
+            Err(_) => false,
+        }
+    }
+
     /// Gives up the connection, if there is one: the next caller makes another.
     pub(crate) fn discard(&self) {
         if let Some(live) = self.live.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -96,7 +104,8 @@ impl Link {
         }
     }
 
-    fn current(&self) -> Option<Live> {
+    /// The connection, if there is one.
+    pub(super) fn current(&self) -> Option<Live> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.clone().filter(|live| !live.has_ended())
     }
@@ -113,6 +122,14 @@ impl Link {
             Ok(connected) => connected,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
+    }
+}
+
+impl Attempts {
+    fn is_too_early(&self) -> bool {
+        self.last
+            .as_ref()
+            .is_some_and(|(at, _)| at.elapsed() < pause(self.failed))
     }
 }
 

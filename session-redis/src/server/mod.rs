@@ -10,6 +10,7 @@ mod cluster;
 mod link;
 mod node;
 mod sentinel;
+mod tracking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use sentinel::Sentinels;
 
 pub(crate) use access::{Access, Class, Replicas};
 pub(crate) use call::{Call, decimal};
+pub(crate) use tracking::Near;
 
 pub(crate) struct Servers {
     access: Arc<Access>,
@@ -109,6 +111,33 @@ impl Servers {
             Ok(Err((failed, address))) => Err(explained(failed, doing, &address)),
             Err(_) => Err(failure::late(doing, &self.shown())),
         }
+    }
+
+    /// The server that has `key`, as far as is known.
+    pub(crate) fn node_of(&self, key: &[u8]) -> Option<Arc<Node>> {
+        match &self.route {
+            Route::One(node) => Some(Arc::clone(node)),
+            Route::Slots(cluster) => cluster.owner_of(key),
+        }
+    }
+
+    /// Makes every primary tell of changes, if records are kept near.
+    pub(crate) async fn track_all(&self, doing: &'static str) -> Result<()> {
+        let nodes = match &self.route {
+            Route::One(node) => vec![Arc::clone(node)],
+            Route::Slots(cluster) => cluster.primaries(),
+        };
+        let tracked = nodes.iter().map(|node| async {
+            match node.near() {
+                Some(link) => link
+                    .connection()
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| failure::not_tracked(doing, &node.shown(), error)),
+                None => Ok(()),
+            }
+        });
+        join_all(tracked).await.into_iter().collect()
     }
 
     /// Sends a command to every primary.

@@ -16,6 +16,7 @@ pub(crate) struct Node {
     target: Target,
     shared: Box<[Link]>,
     durable: Box<[Link]>,
+    near: Option<Link>,
     turn: AtomicUsize,
 }
 
@@ -48,10 +49,21 @@ impl Node {
         Self {
             shared: links(Class::Relaxed),
             durable: links(Class::Durable),
+            near: (access.near.as_ref())
+                .map(|_| Link::new(Arc::clone(access), target.clone(), Role::Data, Class::Near)),
             access: Arc::clone(access),
             target,
             turn: AtomicUsize::new(0),
         }
+    }
+
+    /// The link that records are read through, if some are kept near.
+    pub(super) fn near(&self) -> Option<&Link> {
+        self.near.as_ref()
+    }
+
+    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.access.runtime
     }
 
     pub(crate) fn shown(&self) -> String {
@@ -60,7 +72,7 @@ impl Node {
 
     /// The server is not what it was, for example no primary any more: all connections are made again.
     pub(crate) fn discard(&self) {
-        for link in self.shared.iter().chain(&self.durable) {
+        for link in self.shared.iter().chain(&self.durable).chain(&self.near) {
             link.discard();
         }
     }

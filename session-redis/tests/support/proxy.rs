@@ -24,6 +24,8 @@ struct State {
     last_spoke: Side,
     /// A request has come to where it is held.
     is_held: bool,
+    /// Answers that wait.
+    held: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub(crate) enum Plan {
     CutOnceAfter(usize),
     /// Nothing arrives any more, and nobody is told.
     Swallow,
+    /// Answers wait until the plan changes, and then come all at once, so that the store finds them in one piece.
+    HoldAnswers,
+    /// The same, but only on connections that tell of changes, from the next such message on.
+    HoldNews,
     /// Answers come late.
     Delay(Duration),
 }
@@ -60,6 +66,7 @@ impl Proxy {
             trips: 0,
             last_spoke: Side::Server,
             is_held: false,
+            held: Vec::new(),
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -96,6 +103,7 @@ impl Proxy {
         state.trips = 0;
         state.last_spoke = Side::Server;
         state.is_held = false;
+        state.held.clear();
         self.shared.changed.notify_all();
     }
 
@@ -105,6 +113,11 @@ impl Proxy {
 
     pub(crate) fn requests(&self) -> usize {
         self.shared.state.lock().expect("no thread panics here").requests
+    }
+
+    /// Whether this is among the answers that wait.
+    pub(crate) fn holds(&self, part: &str) -> bool {
+        has(&self.shared.state.lock().expect("no thread panics here").held, part)
     }
 
     /// Blocks until a request is held, or until `is_over`.
@@ -119,10 +132,13 @@ impl Shared {
     fn pump(&self, side: Side, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let read = match from.read(&mut buffer) {
+            let mut read = match from.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
                 Ok(read) => read,
             };
+            if side == Side::Server && self.has_to_wait(&buffer[..read]) {
+                read += self.hold(&mut from, &mut buffer[read..]);
+            }
             let goes_on = match side {
                 Side::Store => self.lets_request_through(),
                 Side::Server => self.lets_answer_through(),
@@ -138,6 +154,41 @@ impl Shared {
             }
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    /// Whether this answer waits; then it is kept, and so is what comes behind it.
+    fn has_to_wait(&self, answer: &[u8]) -> bool {
+        let mut state = self.state.lock().expect("no thread panics here");
+        let waits = match state.plan {
+            Plan::HoldAnswers => true,
+            Plan::HoldNews => has(answer, "invalidate"),
+            _ => false,
+        };
+        if waits {
+            state.held.extend(answer);
+        }
+        waits
+    }
+
+    fn goes_on_waiting(&self, answer: &[u8]) -> bool {
+        let mut state = self.state.lock().expect("no thread panics here");
+        state.held.extend(answer);
+        matches!(state.plan, Plan::HoldAnswers | Plan::HoldNews)
+    }
+
+    /// Collects answers until they need not wait any more.
+    fn hold(&self, from: &mut TcpStream, mut buffer: &mut [u8]) -> usize {
+        let mut collected = 0;
+        let _ = from.set_read_timeout(Some(Duration::from_millis(5)));
+        while self.goes_on_waiting(&[]) {
+            if let Ok(read) = from.read(buffer) {
+                self.goes_on_waiting(&buffer[..read]);
+                collected += read;
+                buffer = &mut buffer[read..];
+            }
+        }
+        let _ = from.set_read_timeout(None);
+        collected
     }
 
     fn lets_request_through(&self) -> Fate {
@@ -181,6 +232,10 @@ impl Shared {
             _ => Fate::Pass,
         }
     }
+}
+
+fn has(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
 enum Fate {
