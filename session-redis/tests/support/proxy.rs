@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -75,10 +76,11 @@ impl Proxy {
                 let (Ok(store_too), Ok(server_too)) = (store.try_clone(), server.try_clone()) else {
                     continue;
                 };
+                let has_hole = Arc::new(AtomicBool::new(false));
+                let (shared, hole) = (Arc::clone(&for_all), Arc::clone(&has_hole));
+                std::thread::spawn(move || shared.pump(Side::Store, &hole, store, server));
                 let shared = Arc::clone(&for_all);
-                std::thread::spawn(move || shared.pump(Side::Store, store, server));
-                let shared = Arc::clone(&for_all);
-                std::thread::spawn(move || shared.pump(Side::Server, server_too, store_too));
+                std::thread::spawn(move || shared.pump(Side::Server, &has_hole, server_too, store_too));
             }
         });
         Self { port, shared }
@@ -116,7 +118,8 @@ impl Proxy {
 }
 
 impl Shared {
-    fn pump(&self, side: Side, mut from: TcpStream, mut to: TcpStream) {
+    /// `has_hole`: something of this connection is lost. It never goes on behind that: TCP knows no holes.
+    fn pump(&self, side: Side, has_hole: &AtomicBool, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let read = match from.read(&mut buffer) {
@@ -129,11 +132,11 @@ impl Shared {
             };
             match goes_on {
                 Fate::Pass => {
-                    if to.write_all(&buffer[..read]).is_err() {
+                    if has_hole.load(Ordering::Relaxed) || to.write_all(&buffer[..read]).is_err() {
                         break;
                     }
                 }
-                Fate::Lost => {}
+                Fate::Lost => has_hole.store(true, Ordering::Relaxed),
                 Fate::Cut => break,
             }
         }
