@@ -185,9 +185,9 @@ impl World {
                 self.with_plan(random, Plan::HoldAt(at), STILL);
             }
             Fault::ConnectionBreaks => {
-                for _ in 0..8 {
-                    let at = 1 + random.below(20) as usize;
-                    self.with_plan(random, Plan::CutOnceAfter(at), Duration::from_millis(100));
+                for _ in 0..16 {
+                    let at = 1 + random.below(10) as usize;
+                    self.with_plan(random, Plan::CutOnceAfter(at), Duration::from_millis(50));
                 }
             }
             Fault::ReplicaStandsStill => {

@@ -106,7 +106,7 @@ mod redis {
         ];
         let world = World::standalone(PROCESSES);
         for (mode, rule) in expected {
-            let faults = [Fault::ConnectionBreaks, Fault::WorkerDies];
+            let faults = [Fault::ConnectionBreaks, Fault::ServerStandsStill];
             let report = run("standalone", &world, 1, mode, &faults);
             println!("{mode:?}: {}\n{}", report.row(), report.told());
             assert!(report.has(rule), "{mode:?} was not found out");
