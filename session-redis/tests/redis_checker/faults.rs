@@ -235,7 +235,9 @@ impl World {
                 before.cli(&["CLIENT", "PAUSE", "20000", "WRITE"]);
                 // Sentinel wants some time between two of them.
                 until("a failover is ordered", || {
-                    guarded.sentinels[0].cli(&["SENTINEL", "FAILOVER", "main"]).contains("OK")
+                    guarded.sentinels[0]
+                        .cli(&["SENTINEL", "FAILOVER", "main"])
+                        .contains("OK")
                 });
                 self.wait_until_another_is_primary(before.port);
                 until("the old one follows", || {

@@ -311,8 +311,9 @@ impl Judge {
                 let later = |span: &&Span| span.called > *ended;
                 if let Some(alive) = key.alive.iter().chain(&key.listed).find(later) {
                     let late = millis(alive.called - ended);
-                    let what =
-                        format!("key {number} is alive in an operation that began {late} ms after {by:?} was acknowledged");
+                    let what = format!(
+                        "key {number} is alive in an operation that began {late} ms after {by:?} was acknowledged"
+                    );
                     findings.push((Rule::EndedStaysEnded, what));
                 }
             }
@@ -322,8 +323,9 @@ impl Judge {
                 && let Some(alive) = key.alive.iter().find(|span| span.called > gone)
             {
                 let late = millis(alive.called - gone);
-                let what =
-                    format!("key {number} is alive in an operation that began {late} ms after it was not found any more");
+                let what = format!(
+                    "key {number} is alive in an operation that began {late} ms after it was not found any more"
+                );
                 findings.push((Rule::GoneStaysGone, what));
             }
         }
@@ -359,7 +361,11 @@ impl Judge {
             // Two increments that overlap each other leave two counts.
             let mut left = HashSet::new();
             for event in session.increments.iter() {
-                let count = session.counts.iter().find(|(span, _)| span == event).map(|(_, count)| *count);
+                let count = session
+                    .counts
+                    .iter()
+                    .find(|(span, _)| span == event)
+                    .map(|(_, count)| *count);
                 if count.is_some_and(|count| !left.insert(count)) {
                     wrong.insert(
                         Rule::NothingLost,
@@ -384,9 +390,9 @@ impl Judge {
                 let Some(life) = self.keys[first].life() else { continue };
                 for second in session.keys.iter().filter(|second| *second != first) {
                     let within = |span: &&Span| span.called >= life.called && span.answered <= life.answered;
-                    let both = self.keys[second].life().is_some_and(|other| {
-                        life.called.max(other.called) < life.answered.min(other.answered)
-                    });
+                    let both = self.keys[second]
+                        .life()
+                        .is_some_and(|other| life.called.max(other.called) < life.answered.min(other.answered));
                     if both || self.keys[second].alive.iter().any(|span| within(&span)) {
                         findings.push(format!("session {number} is alive under the keys {first} and {second}"));
                     }
@@ -421,7 +427,9 @@ impl Judge {
     fn revocations(&mut self, events: &[Event]) {
         let mut findings = BTreeMap::new();
         for event in events.iter().filter(|event| event.outcome == Outcome::Done) {
-            let Op::Revoke { owner, which } = event.op else { continue };
+            let Op::Revoke { owner, which } = event.op else {
+                continue;
+            };
             for number in self.owned.get(&owner).into_iter().flatten() {
                 let session = &self.sessions[number];
                 let is_only_his = session.owners.len() == 1;
@@ -473,7 +481,9 @@ impl Judge {
                     && session.signed_in_by.is_some_and(|there| there < event.called)
                     && session.ends.iter().all(|called| *called >= event.answered);
                 if is_alive && !shown.contains(number) {
-                    findings.push(format!("the list of owner {owner} lacks session {number}, which is alive"));
+                    findings.push(format!(
+                        "the list of owner {owner} lacks session {number}, which is alive"
+                    ));
                 }
             }
         }

@@ -122,7 +122,13 @@ fn what_is_not_certain_is_not_held_against_anybody() {
         assert_eq!(broken(in_turn(unknown)), []);
     }
     // It may be moved at any time.
-    let moved = [login(1), (renewal(1, 2), Outcome::Unknown), found(1, 0), found(2, 0), absent(1)];
+    let moved = [
+        login(1),
+        (renewal(1, 2), Outcome::Unknown),
+        found(1, 0),
+        found(2, 0),
+        absent(1),
+    ];
     assert_eq!(broken(in_turn(moved)), []);
     // A renewal under way shows where the session is going to be.
     let under_way = vec![
@@ -211,7 +217,13 @@ fn a_session_under_two_ids_is_found() {
         found(2, 0),
     ];
     assert_eq!(broken(in_turn(at_the_end)), [Rule::OneId]);
-    let in_between = [login(1), (renewal(1, 2), Outcome::Unknown), found(1, 0), found(2, 0), found(1, 0)];
+    let in_between = [
+        login(1),
+        (renewal(1, 2), Outcome::Unknown),
+        found(1, 0),
+        found(2, 0),
+        found(1, 0),
+    ];
     assert_eq!(broken(in_turn(in_between)), [Rule::OneId]);
     let two_winners = [login(1), (renewal(1, 2), Outcome::Done), (renewal(1, 3), Outcome::Done)];
     assert!(broken(in_turn(two_winners)).contains(&Rule::OneId));

@@ -32,7 +32,10 @@ pub(crate) struct Report {
 
 /// These faults, in this order, under the load of all workers.
 pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, faults: &[Fault]) -> Report {
-    let folder = std::env::temp_dir().join(format!("session-redis-checker-{}-{topology}-{seed}-{mode:?}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!(
+        "session-redis-checker-{}-{topology}-{seed}-{mode:?}",
+        std::process::id()
+    ));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let mut random = Random::new(seed, &[]);
     let mut crew = Crew::start(world, &folder, seed, mode);
@@ -113,7 +116,10 @@ fn look(orders: &Orders, events: &[Event]) {
         _ => None,
     });
     let keys: Vec<u64> = keys.collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     runtime.expect("a runtime").block_on(async {
         let recorder = Recorder::create(&orders.folder, orders.process);
         let pool = Mutex::new(Pool::default());
@@ -154,7 +160,10 @@ impl Report {
     /// What was promised and not kept.
     pub(crate) fn broken(&self) -> Vec<&Finding> {
         let is_promised = |rule: Rule| !self.may_have_lost() || rule.survives_lost_writes();
-        self.findings.iter().filter(|finding| is_promised(finding.rule)).collect()
+        self.findings
+            .iter()
+            .filter(|finding| is_promised(finding.rule))
+            .collect()
     }
 
     pub(crate) fn has(&self, rule: Rule) -> bool {
@@ -176,7 +185,13 @@ impl Report {
         }
         let faults: Vec<String> = faults
             .iter()
-            .map(|(fault, times)| if *times > 1 { format!("{times} {fault:?}") } else { format!("{fault:?}") })
+            .map(|(fault, times)| {
+                if *times > 1 {
+                    format!("{times} {fault:?}")
+                } else {
+                    format!("{fault:?}")
+                }
+            })
             .collect();
         let verdict = match (self.findings.len(), self.broken().len()) {
             (0, _) => "nothing found".to_owned(),

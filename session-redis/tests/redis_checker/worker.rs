@@ -34,7 +34,10 @@ const KEYS: u64 = 1_000_000;
 impl Orders {
     /// The test that is a worker is given by its full name.
     pub(crate) fn start(&self, test: &str) -> Worker {
-        let mode = Mode::ALL.iter().position(|mode| *mode == self.mode).expect("one of all");
+        let mode = Mode::ALL
+            .iter()
+            .position(|mode| *mode == self.mode)
+            .expect("one of all");
         let orders = [
             self.url.clone(),
             self.prefix.clone(),
@@ -109,7 +112,10 @@ impl Worker {
 pub(crate) fn work() {
     let Some(orders) = Orders::given() else { return };
     let is_over = AtomicBool::new(false);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let runtime = runtime.expect("a runtime");
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -123,7 +129,9 @@ pub(crate) fn work() {
 async fn run(orders: &Orders, is_over: &AtomicBool) {
     let recorder = Recorder::create(&orders.folder, orders.process);
     let pool = Mutex::new(Pool::default());
-    let Some(store) = opened(orders, is_over).await else { return };
+    let Some(store) = opened(orders, is_over).await else {
+        return;
+    };
     let clients = (0..CLIENTS).map(|client| {
         let random = Random::new(orders.seed, &[orders.process, client]);
         let mut client = Client {

@@ -90,7 +90,10 @@ impl Pool {
     }
 
     fn remove_owned(&mut self, owner: u64, chosen: impl Fn(u64) -> bool) {
-        let keys = self.live.iter().filter(|known| known.owner == Some(owner) && chosen(known.session));
+        let keys = self
+            .live
+            .iter()
+            .filter(|known| known.owner == Some(owner) && chosen(known.session));
         for key in keys.map(|known| known.key).collect::<Vec<_>>() {
             self.remove(key);
         }
@@ -311,7 +314,11 @@ impl Client<'_> {
         let loaded = self.store.load(store_key(key), sample::now()).await;
         let record = loaded.map_err(|error| (Stage::Reading, error))?;
         if let (Some(record), Some(known)) = (&record, known) {
-            assert_eq!(number_in(record, "session"), known.session, "another session is answered");
+            assert_eq!(
+                number_in(record, "session"),
+                known.session,
+                "another session is answered"
+            );
         }
         Ok(record)
     }
@@ -328,7 +335,9 @@ impl Client<'_> {
         let mut next = number_in(&current, "count") + 1;
         for _ in 0..ATTEMPTS {
             let record = counting(&current, next).next_revision().build();
-            let replaced = self.store.replace(store_key(key), current.revision(), record, sample::now());
+            let replaced = self
+                .store
+                .replace(store_key(key), current.revision(), record, sample::now());
             match replaced.await {
                 Ok(Replaced::Stored) => return Ok(Outcome::Counted(next)),
                 Ok(Replaced::Gone) => return Ok(Outcome::Absent),
@@ -382,7 +391,13 @@ impl Client<'_> {
                     _ => Ok(Outcome::Revoked),
                 };
             }
-            let rotation = Rotation::new(store_key(old), current.revision(), store_key(new), record, sample::now());
+            let rotation = Rotation::new(
+                store_key(old),
+                current.revision(),
+                store_key(new),
+                record,
+                sample::now(),
+            );
             let rotated = self.store.rotate(rotation.with_admission(admission)).await;
             match rotated.map_err(writing)? {
                 Rotated::Stored => return Ok(Outcome::Done),
@@ -397,7 +412,9 @@ impl Client<'_> {
 
     async fn touch(&self, key: u64) -> Result<Outcome, (Stage, Error)> {
         let now = sample::now();
-        let touched = self.store.touch(store_key(key), now, after(now, sample::IDLE.as_secs()));
+        let touched = self
+            .store
+            .touch(store_key(key), now, after(now, sample::IDLE.as_secs()));
         match touched.await.map_err(writing)? {
             Touched::Recorded => Ok(Outcome::Done),
             Touched::Gone => Ok(Outcome::Absent),
