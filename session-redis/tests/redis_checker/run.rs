@@ -38,19 +38,24 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
     ));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let mut random = Random::new(seed, &[]);
+    let mut diary = String::new();
     let mut crew = Crew::start(world, &folder, seed, mode);
     for fault in faults {
         std::thread::sleep(Duration::from_millis(CALM.start + random.below(CALM.end - CALM.start)));
+        let _ = writeln!(diary, "{} {fault:?}", history::present());
         if *fault == Fault::WorkerDies {
             crew.replace(world, random.below(PROCESSES as u64) as usize);
         } else {
             world.inject(*fault, &mut random);
         }
+        let _ = writeln!(diary, "{} mended", history::present());
     }
     std::thread::sleep(Duration::from_millis(CALM.end));
     for worker in crew.workers {
         worker.finish();
     }
+    // For whoever reads a history that was found bad.
+    let _ = std::fs::write(folder.join("faults"), diary);
     world.wait_until_it_works();
     let orders = Orders {
         url: world.url(),
