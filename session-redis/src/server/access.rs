@@ -61,6 +61,7 @@ pub(crate) enum Class {
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    pub(crate) address: Address,
     ended: Arc<AtomicBool>,
 }
 
@@ -110,7 +111,11 @@ impl Access {
             .runtime
             .spawn(async move { client.get_multiplexed_async_connection_with_config(&config).await });
         let connection = connecting.await.map_err(std::io::Error::other)??;
-        Ok(Live { connection, ended })
+        Ok(Live {
+            connection,
+            address: address.clone(),
+            ended,
+        })
     }
 
     fn client(&self, address: &Address, role: Role) -> Result<Client, RedisError> {
