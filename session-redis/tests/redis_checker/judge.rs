@@ -40,7 +40,7 @@ impl Rule {
     ];
 
     /// Whether it holds even if a server that had acknowledged writes is replaced by one that has not got them, as long as ends wait for
-    /// a replica (`wait_replicas`). Of the others, docs/distributed.md promises nothing then.
+    /// all replicas (`wait_replicas`). Of the others, docs/distributed.md promises nothing then.
     pub(crate) fn survives_lost_writes(self) -> bool {
         matches!(self, Self::EndedStaysEnded | Self::NothingTwice | Self::OneId)
     }

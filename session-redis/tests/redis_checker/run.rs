@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -38,7 +39,8 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
     ));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let mut random = Random::new(seed, &[]);
-    let mut diary = String::new();
+    // For whoever reads a history that was found bad.
+    let mut diary = std::fs::File::create(folder.join("faults")).expect("a temporary file");
     let mut crew = Crew::start(world, &folder, seed, mode);
     for fault in faults {
         std::thread::sleep(Duration::from_millis(CALM.start + random.below(CALM.end - CALM.start)));
@@ -54,8 +56,6 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
     for worker in crew.workers {
         worker.finish();
     }
-    // For whoever reads a history that was found bad.
-    let _ = std::fs::write(folder.join("faults"), diary);
     world.wait_until_it_works();
     let orders = Orders {
         url: world.url(),
@@ -240,7 +240,9 @@ impl Report {
             self.folder.display(),
             self.told()
         );
-        self.clean_up();
+        if std::env::var_os("REDIS_CHECKER_KEEP").is_none() {
+            self.clean_up();
+        }
     }
 
     pub(crate) fn clean_up(self) {
