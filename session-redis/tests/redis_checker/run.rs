@@ -28,6 +28,8 @@ pub(crate) struct Report {
     folder: PathBuf,
     events: Vec<Event>,
     faults: Vec<Fault>,
+    /// A replica has taken over that was not told to.
+    is_surprised: bool,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -41,9 +43,11 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
     let mut random = Random::new(seed, &[]);
     // For whoever reads a history that was found bad.
     let mut diary = std::fs::File::create(folder.join("faults")).expect("a temporary file");
+    let mut is_surprised = false;
     let mut crew = Crew::start(world, &folder, seed, mode);
     for fault in faults {
         std::thread::sleep(Duration::from_millis(CALM.start + random.below(CALM.end - CALM.start)));
+        let primaries = world.primaries();
         let _ = writeln!(diary, "{} {fault:?}", history::present());
         if *fault == Fault::WorkerDies {
             crew.replace(world, random.below(PROCESSES as u64) as usize);
@@ -51,6 +55,7 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
             world.inject(*fault, &mut random);
         }
         let _ = writeln!(diary, "{} mended", history::present());
+        is_surprised |= !fault.is_takeover() && world.primaries() != primaries;
     }
     std::thread::sleep(Duration::from_millis(CALM.end));
     for worker in crew.workers {
@@ -71,6 +76,7 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
         folder,
         events,
         faults: faults.to_vec(),
+        is_surprised,
     }
 }
 
@@ -159,7 +165,7 @@ async fn insist(mut look: impl AsyncFnMut() -> bool) {
 
 impl Report {
     fn may_have_lost(&self) -> bool {
-        self.faults.iter().any(|fault| fault.may_lose())
+        self.is_surprised || self.faults.iter().any(|fault| fault.may_lose())
     }
 
     /// What was promised and not kept.
