@@ -360,7 +360,7 @@ impl Judge {
             }
             // Two increments that overlap each other leave two counts.
             let mut left = HashSet::new();
-            for event in session.increments.iter() {
+            for event in &session.increments {
                 let count = session
                     .counts
                     .iter()
