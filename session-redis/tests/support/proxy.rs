@@ -18,6 +18,8 @@ struct Shared {
 
 struct State {
     plan: Plan,
+    /// How many plans there were.
+    plans: usize,
     /// What came from the store since the plan was made.
     requests: usize,
     /// Times that the store spoke after the server.
@@ -57,6 +59,7 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let state = State {
             plan: Plan::Pass,
+            plans: 0,
             requests: 0,
             trips: 0,
             last_spoke: Side::Server,
@@ -90,10 +93,11 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Counts from here.
+    /// Lets go what was held, and counts from here.
     pub(crate) fn plan(&self, plan: Plan) {
         let mut state = self.shared.state.lock().expect("no thread panics here");
         state.plan = plan;
+        state.plans += 1;
         state.requests = 0;
         state.trips = 0;
         state.last_spoke = Side::Server;
@@ -157,7 +161,8 @@ impl Shared {
             Plan::Swallow => return Fate::Lost,
             _ => {}
         }
-        while matches!(state.plan, Plan::HoldAt(at) if number >= at) {
+        let made = state.plans;
+        while made == state.plans && matches!(state.plan, Plan::HoldAt(at) if number >= at) {
             state.is_held = true;
             self.changed.notify_all();
             state = self.changed.wait(state).expect("no thread panics here");
