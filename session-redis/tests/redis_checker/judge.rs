@@ -1,5 +1,5 @@
 //! Reads a history and finds what must not be. It only says what is certain: two operations that overlap may have happened in either
-//! order, and what has an unknown outcome may have been done at any time after its call, or never.
+//! order, and what has an unknown outcome may have been done at any time from its call until [`LATEST`] after its answer, or never.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -59,6 +59,10 @@ impl fmt::Display for Finding {
     }
 }
 
+/// For so long a request that nobody waits for any more may be on its way: longer than any fault keeps a server that goes on as a
+/// primary, or a network, from delivering it.
+const LATEST: Nanos = 5_000_000_000;
+
 /// From the call to the answer of an operation that shows something at some moment in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
@@ -73,6 +77,25 @@ impl Span {
             answered: event.answered,
         }
     }
+
+    /// When an operation may have been done that ends something.
+    fn of_end(event: &Event) -> Self {
+        let answered = match event.outcome {
+            // A process that was killed sends nothing more.
+            Outcome::Unknown if event.answered == Nanos::MAX => event.called + LATEST,
+            Outcome::Unknown => event.answered + LATEST,
+            _ => event.answered,
+        };
+        Self {
+            called: event.called,
+            answered,
+        }
+    }
+
+    /// Whether it may have ended what began to be stored at one time and was missing by another.
+    fn explains(&self, began: Nanos, missing: Nanos) -> bool {
+        self.called < missing && self.answered > began
+    }
 }
 
 /// What is known of one key.
@@ -81,14 +104,16 @@ struct Key {
     session: u64,
     /// Since it is introduced as a login, or a renewal of one.
     owner: Option<u64>,
+    /// When what stores it was called.
+    began: Nanos,
     /// Its creation was acknowledged then.
     stored: Option<Nanos>,
     alive: Vec<Span>,
     /// Lists that show it: from what a renewal keeps while it is under way, so it may not be stored yet.
     listed: Vec<Span>,
     absent: Vec<Span>,
-    /// Calls of what may have ended it.
-    ends: Vec<Nanos>,
+    /// What may have ended it.
+    ends: Vec<Span>,
     /// Answers of what has ended it, and what that was.
     ended: Vec<(Nanos, Op)>,
     renewals: usize,
@@ -102,7 +127,7 @@ impl Key {
     }
 
     fn is_untouched_until(&self, time: Nanos) -> bool {
-        self.ends.iter().all(|called| *called >= time)
+        !self.ends.iter().any(|end| end.explains(self.began, time))
     }
 
     /// From the first to the last moment at which it is known to be alive; it never is in between without being so throughout.
@@ -121,12 +146,13 @@ impl Key {
 struct Session {
     keys: BTreeSet<u64>,
     owners: HashSet<u64>,
+    began: Nanos,
     /// The latest call of a login to it.
     login: Option<Nanos>,
     /// When it was there with an owner, certainly.
     signed_in_by: Option<Nanos>,
-    /// Calls of what may have ended it; a renewal that was acknowledged has not.
-    ends: Vec<Nanos>,
+    /// What may have ended it; a renewal that was acknowledged has not.
+    ends: Vec<Span>,
     increments: Vec<Span>,
     may_be_increments: Vec<Nanos>,
     counts: Vec<(Span, u64)>,
@@ -172,8 +198,11 @@ impl Judge {
                 _ => continue,
             };
             let known = self.keys.entry(key).or_default();
-            (known.session, known.owner) = (session, owner);
-            let known = self.sessions.entry(session).or_default();
+            (known.session, known.owner, known.began) = (session, owner, event.called);
+            let known = self.sessions.entry(session).or_insert_with(|| Session {
+                began: event.called,
+                ..Session::default()
+            });
             known.keys.insert(key);
             if let Some(owner) = login {
                 known.owners.insert(owner);
@@ -244,14 +273,14 @@ impl Judge {
                 self.stored(new, event);
                 let key = self.key(old);
                 key.alive.push(Span::of(event));
-                key.ends.push(event.called);
+                key.ends.push(Span::of_end(event));
                 key.ended.push((event.answered, event.op));
                 key.renewals += 1;
             }
             // Some other operation has ended the session, but this one may have moved it first.
             Outcome::Absent | Outcome::Revoked | Outcome::Unknown => {
-                self.key(old).ends.push(event.called);
-                self.session_of(old).ends.push(event.called);
+                self.key(old).ends.push(Span::of_end(event));
+                self.session_of(old).ends.push(Span::of_end(event));
                 if event.outcome == Outcome::Absent {
                     self.key(old).absent.push(Span::of(event));
                 }
@@ -267,8 +296,8 @@ impl Judge {
             _ => {}
         }
         if matches!(event.outcome, Outcome::Done | Outcome::Unknown) {
-            self.key(key).ends.push(event.called);
-            self.session_of(key).ends.push(event.called);
+            self.key(key).ends.push(Span::of_end(event));
+            self.session_of(key).ends.push(Span::of_end(event));
         }
     }
 
@@ -284,9 +313,9 @@ impl Judge {
             };
             let session = self.sessions.get_mut(&number).expect("it is owned");
             if is_chosen {
-                session.ends.push(event.called);
+                session.ends.push(Span::of_end(event));
                 for key in session.keys.clone() {
-                    self.key(key).ends.push(event.called);
+                    self.key(key).ends.push(Span::of_end(event));
                 }
             }
         }
@@ -479,7 +508,10 @@ impl Judge {
                 let session = &self.sessions[number];
                 let is_alive = session.owners.len() == 1
                     && session.signed_in_by.is_some_and(|there| there < event.called)
-                    && session.ends.iter().all(|called| *called >= event.answered);
+                    && !session
+                        .ends
+                        .iter()
+                        .any(|end| end.explains(session.began, event.answered));
                 if is_alive && !shown.contains(number) {
                     findings.push(format!(
                         "the list of owner {owner} lacks session {number}, which is alive"

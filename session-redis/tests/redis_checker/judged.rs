@@ -291,6 +291,9 @@ fn a_list_that_lacks_a_session_is_found() {
     assert_eq!(broken(in_turn([login(1), list(&[])])), [Rule::ListsAreComplete]);
     let renewed = [login(1), login(2), (renewal(1, 3), Outcome::Done), list(&[(2, 2)])];
     assert_eq!(broken(in_turn(renewed)), [Rule::ListsAreComplete]);
+    // Who was not signed in yet has not been signed out.
+    let revoked_before = [(revocation(Which::All), Outcome::Done), login(1), list(&[])];
+    assert_eq!(broken(in_turn(revoked_before)), [Rule::ListsAreComplete]);
     let twice = [login(1), (renewal(1, 2), Outcome::Unknown), list(&[(1, 1), (2, 1)])];
     assert_eq!(broken(in_turn(twice)), [Rule::ListsAreComplete]);
 }
