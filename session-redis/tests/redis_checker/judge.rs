@@ -9,7 +9,7 @@ use crate::history::{Event, Nanos, Op, Outcome, Which};
 /// What is asked of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rule {
-    /// No key is alive in an operation that began after its end was acknowledged: by deletion, by renewal, by a revocation of the session.
+    /// No key is alive in an operation that began after its end was acknowledged, by deletion or by renewal.
     EndedStaysEnded,
     /// A key that was stored and then answered "no such session" is never alive again.
     GoneStaysGone,
@@ -21,8 +21,9 @@ pub(crate) enum Rule {
     OneId,
     /// "No such session" is never the answer for one that was stored and that nobody has tried to end.
     NeverNoSession,
-    /// No login that began before the call of an acknowledged revocation of all (others) is alive after its answer.
-    RevocationCatchesLogins,
+    /// No session that an acknowledged revocation chose is alive after its answer, nor a login that began before the call of one of all
+    /// (others).
+    RevocationsHold,
     /// A list shows every session that was stored before and that nobody has tried to end, once.
     ListsAreComplete,
 }
@@ -35,7 +36,7 @@ impl Rule {
         Self::NothingTwice,
         Self::OneId,
         Self::NeverNoSession,
-        Self::RevocationCatchesLogins,
+        Self::RevocationsHold,
         Self::ListsAreComplete,
     ];
 
@@ -464,11 +465,11 @@ impl Judge {
                 let is_only_his = session.owners.len() == 1;
                 let began_before = session.login.is_some_and(|login| login < event.called);
                 let was_there = session.signed_in_by.is_some_and(|there| there < event.called);
-                let (rule, is_caught) = match which {
-                    Which::All => (Rule::RevocationCatchesLogins, began_before),
-                    Which::Others(kept) => (Rule::RevocationCatchesLogins, began_before && *number != kept),
+                let is_caught = match which {
+                    Which::All => began_before,
+                    Which::Others(kept) => began_before && *number != kept,
                     // Of a login under way it promises nothing.
-                    Which::One(one) => (Rule::EndedStaysEnded, was_there && *number == one),
+                    Which::One(one) => was_there && *number == one,
                 };
                 if !is_caught || !is_only_his {
                     continue;
@@ -482,13 +483,13 @@ impl Judge {
                             "key {key} of session {number} is alive in an operation that began {late} ms after {:?} was acknowledged",
                             event.op
                         );
-                        findings.entry((rule, *number)).or_insert(what);
+                        findings.entry(*number).or_insert(what);
                     }
                 }
             }
         }
-        for ((rule, _), what) in findings {
-            self.found(rule, what);
+        for what in findings.into_values() {
+            self.found(Rule::RevocationsHold, what);
         }
     }
 

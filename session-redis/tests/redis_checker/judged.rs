@@ -163,14 +163,14 @@ fn an_old_id_that_is_read_is_found() {
 #[test]
 fn a_revoked_session_that_is_read_is_found() {
     let one = [login(1), (revocation(Which::One(1)), Outcome::Done), found(1, 0)];
-    assert_eq!(broken(in_turn(one)), [Rule::EndedStaysEnded]);
+    assert_eq!(broken(in_turn(one)), [Rule::RevocationsHold]);
     let renewed = [
         login(1),
         (renewal(1, 2), Outcome::Unknown),
         (revocation(Which::One(1)), Outcome::Done),
         found(2, 0),
     ];
-    assert_eq!(broken(in_turn(renewed)), [Rule::EndedStaysEnded]);
+    assert_eq!(broken(in_turn(renewed)), [Rule::RevocationsHold]);
 }
 
 #[test]
@@ -259,14 +259,14 @@ fn a_login_that_escapes_a_revocation_is_found() {
             event(20, 40, revocation(which), Outcome::Done),
             event(100, 110, Op::Load { key: 1 }, Outcome::Found(0)),
         ];
-        assert_eq!(broken(racing), [Rule::RevocationCatchesLogins], "{which:?}");
+        assert_eq!(broken(racing), [Rule::RevocationsHold], "{which:?}");
         let renewed = [
             login(1),
             (renewal(1, 2), Outcome::Done),
             (revocation(which), Outcome::Done),
             found(2, 0),
         ];
-        assert_eq!(broken(in_turn(renewed)), [Rule::RevocationCatchesLogins], "{which:?}");
+        assert_eq!(broken(in_turn(renewed)), [Rule::RevocationsHold], "{which:?}");
     }
     let by_rotation = vec![
         event(0, 5, Op::Create { key: 1, owner: None }, Outcome::Done),
@@ -283,7 +283,7 @@ fn a_login_that_escapes_a_revocation_is_found() {
         event(20, 40, revocation(Which::All), Outcome::Done),
         event(100, 110, Op::Load { key: 2 }, Outcome::Found(0)),
     ];
-    assert_eq!(broken(by_rotation), [Rule::RevocationCatchesLogins]);
+    assert_eq!(broken(by_rotation), [Rule::RevocationsHold]);
 }
 
 #[test]

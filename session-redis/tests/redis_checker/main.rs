@@ -103,14 +103,14 @@ mod redis {
     /// Applications that do it wrong, each in its own way: the checker finds every one.
     #[test]
     #[ignore = "needs redis-server"]
-    fn a_broken_application_is_found_out() {
+    fn an_application_that_does_it_wrong_is_found_out() {
         let expected = [
             (Mode::DeletesNothing, Rule::EndedStaysEnded),
             (Mode::RetriesBlindly, Rule::NothingTwice),
             (Mode::Overwrites, Rule::NothingLost),
             (Mode::Copies, Rule::OneId),
             (Mode::TakesErrorsForNone, Rule::NeverNoSession),
-            (Mode::BeginsLate, Rule::RevocationCatchesLogins),
+            (Mode::BeginsLate, Rule::RevocationsHold),
             (Mode::ListsShort, Rule::ListsAreComplete),
         ];
         let world = World::standalone(PROCESSES);
