@@ -43,11 +43,12 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
     let mut random = Random::new(seed, &[]);
     // For whoever reads a history that was found bad.
     let mut diary = std::fs::File::create(folder.join("faults")).expect("a temporary file");
-    let mut is_surprised = false;
     let mut crew = Crew::start(world, &folder, seed, mode);
+    let mut expected = world.primaries();
+    let mut is_surprised = false;
     for fault in faults {
         std::thread::sleep(Duration::from_millis(CALM.start + random.below(CALM.end - CALM.start)));
-        let primaries = world.primaries();
+        is_surprised |= world.primaries() != expected;
         let _ = writeln!(diary, "{} {fault:?}", history::present());
         if *fault == Fault::WorkerDies {
             crew.replace(world, random.below(PROCESSES as u64) as usize);
@@ -55,13 +56,15 @@ pub(crate) fn run(topology: &'static str, world: &World, seed: u64, mode: Mode, 
             world.inject(*fault, &mut random);
         }
         let _ = writeln!(diary, "{} mended", history::present());
-        is_surprised |= !fault.is_takeover() && world.primaries() != primaries;
+        is_surprised |= !fault.is_takeover() && world.primaries() != expected;
+        expected = world.primaries();
     }
     std::thread::sleep(Duration::from_millis(CALM.end));
     for worker in crew.workers {
         worker.finish();
     }
     world.wait_until_it_works();
+    is_surprised |= world.primaries() != expected;
     let orders = Orders {
         url: world.url(),
         process: 0,
