@@ -102,12 +102,13 @@ impl Backend {
         }
         let seen = match self.retire(old, expected, stays.then_some(place), now, DOING).await? {
             Retired::Done(seen) => seen,
+            // Awaited: nothing may come behind the answer and take the place of a next attempt to the same key.
             Retired::Conflict(current) => {
-                forget(&self);
+                self.withdraw(owner.as_ref(), place, DOING).await?;
                 return Ok(Rotated::Conflict(current));
             }
             Retired::Gone => {
-                forget(&self);
+                self.withdraw(owner.as_ref(), place, DOING).await?;
                 return Ok(Rotated::Gone);
             }
         };
@@ -148,6 +149,14 @@ impl Backend {
         }
         self.clean_up(old, &before, stays.then_some(place));
         Ok(rotated(displaced))
+    }
+
+    /// Takes the place of a session that will not be stored off its owner's list.
+    async fn withdraw(&self, owner: Option<&Owner>, place: Place, doing: &'static str) -> Result<()> {
+        if let Some(owner) = owner {
+            self.unlist(owner, &[place], Class::Relaxed, doing).await?;
+        }
+        Ok(())
     }
 
     /// Ends whom the limit has chosen; answers whom this login chose itself.

@@ -2,6 +2,7 @@
 //! shown.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,19 @@ use crate::session::{Backend, Found, Reason};
 /// What a list is known to hold.
 enum Shown {
     Session(Owned),
+    /// The same, but it is being renewed and not stored yet where it moves to.
+    OnTheWay(Owned),
     /// Nothing will ever be there again.
     Dead,
     Nothing,
+}
+
+/// Where a session is that has moved.
+enum Followed {
+    There(StoreKey, Record),
+    /// Its successor is not stored yet; this is what was kept of it.
+    OnTheWay(StoreKey, Record),
+    Nowhere,
 }
 
 /// What [`Backend::end_all`] found at one place.
@@ -64,6 +75,7 @@ impl Backend {
         entries.sort_by_key(|entry| order(entry.place.cursor()));
 
         let mut sessions: Vec<Owned> = Vec::new();
+        let mut on_the_way = HashSet::new();
         let mut dead = Vec::new();
         let at_once = self.reads_at_once(entries.len());
         let step = if at_once {
@@ -86,6 +98,10 @@ impl Backend {
                 {
                     match shown {
                         Shown::Session(owned) => show(&mut sessions, owned),
+                        Shown::OnTheWay(owned) => {
+                            on_the_way.insert(owned.key);
+                            show(&mut sessions, owned);
+                        }
                         Shown::Dead => dead.push(entry.place),
                         Shown::Nothing => {}
                     }
@@ -94,8 +110,12 @@ impl Backend {
             if !at_once {
                 // What was there before and is there now was there in between, all of it at one moment.
                 let keys: Vec<StoreKey> = sessions.iter().map(|owned| owned.key).collect();
-                let mut there = self.still_there(&keys, DOING).await?.into_iter();
-                sessions.retain(|_| there.next().unwrap_or(false));
+                let mut heads = self.heads(&keys, DOING).await?.into_iter();
+                sessions.retain(|owned| match heads.next().flatten() {
+                    Some(head) => layout::leads_to_a_session(&head),
+                    // Where nothing has ended is nothing yet.
+                    None => on_the_way.contains(&owned.key),
+                });
             }
         }
         if !dead.is_empty() {
@@ -120,20 +140,16 @@ impl Backend {
         let mut shown = Vec::with_capacity(entries.len());
         for (entry, stored) in entries.iter().zip(stored) {
             let at = entry.place.cursor();
-            let session = |key: StoreKey, record: Record| {
-                let fits = !record.is_expired(now) && record.owner() == Some(owner) && Cursor::of(&record) == at;
-                if fits {
-                    Shown::Session(Owned::new(key, record))
-                } else {
-                    Shown::Nothing
-                }
-            };
+            let fits =
+                |record: &Record| !record.is_expired(now) && record.owner() == Some(owner) && Cursor::of(record) == at;
             shown.push(match stored {
-                Some(Stored::Session(record)) => session(entry.place.key, record),
+                Some(Stored::Session(record)) if fits(&record) => Shown::Session(Owned::new(entry.place.key, record)),
+                Some(Stored::Session(_)) => Shown::Nothing,
                 Some(Stored::Ended) => Shown::Dead,
                 Some(Stored::Moved { to, kept }) if to.cursor() == at => match self.follow(to, kept, doing).await? {
-                    Some((key, record)) => session(key, record),
-                    None => Shown::Nothing,
+                    Followed::There(key, record) if fits(&record) => Shown::Session(Owned::new(key, record)),
+                    Followed::OnTheWay(key, record) if fits(&record) => Shown::OnTheWay(Owned::new(key, record)),
+                    _ => Shown::Nothing,
                 },
                 // A login has moved it to the front.
                 Some(Stored::Moved { .. }) => Shown::Nothing,
@@ -144,22 +160,19 @@ impl Backend {
         Ok(shown)
     }
 
-    /// Where a session is that has moved; what was kept of it if its successor is not stored yet.
-    async fn follow(
-        &self,
-        mut to: Place,
-        mut kept: Option<Record>,
-        doing: &'static str,
-    ) -> Result<Option<(StoreKey, Record)>> {
+    async fn follow(&self, mut to: Place, mut kept: Option<Record>, doing: &'static str) -> Result<Followed> {
         for _ in 0..MOST_MOVES {
             match self.read(to.key, doing).await? {
-                Some(Stored::Session(record)) => return Ok(Some((to.key, record))),
+                Some(Stored::Session(record)) => return Ok(Followed::There(to.key, record)),
                 Some(Stored::Moved { to: next, kept: last }) => (to, kept) = (next, last),
-                Some(Stored::Ended) => return Ok(None),
-                None => return Ok(kept.map(|record| (to.key, record))),
+                Some(Stored::Ended) => break,
+                None => {
+                    let kept = kept.map(|record| Followed::OnTheWay(to.key, record));
+                    return Ok(kept.unwrap_or(Followed::Nowhere));
+                }
             }
         }
-        Ok(None)
+        Ok(Followed::Nowhere)
     }
 
     /// Remember the revocation and read the list in one step; leave a tombstone at every key on it; then take them off the list.

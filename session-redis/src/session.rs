@@ -162,8 +162,8 @@ impl Backend {
         keys <= 1 || (!self.servers.is_spread() && keys <= BATCH)
     }
 
-    /// Which of these keys hold a session or lead to one now.
-    pub(crate) async fn still_there(&self, keys: &[StoreKey], doing: &'static str) -> Result<Vec<bool>> {
+    /// The first two bytes at each of these keys; `None` where nothing is.
+    pub(crate) async fn heads(&self, keys: &[StoreKey], doing: &'static str) -> Result<Vec<Option<Vec<u8>>>> {
         let one = |key: &StoreKey| {
             let key = self.keys.session(*key);
             let mut command = redis::cmd("GETRANGE");
@@ -173,7 +173,7 @@ impl Backend {
         let mut all = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH) {
             for head in try_join_all(batch.iter().map(one)).await? {
-                all.push(reply::bytes(head).is_some_and(|head| layout::leads_to_a_session(&head)));
+                all.push(reply::bytes(head).filter(|head| !head.is_empty()));
             }
         }
         Ok(all)

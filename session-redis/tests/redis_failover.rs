@@ -11,7 +11,7 @@ mod redis {
     use session_redis::RedisStore;
 
     use crate::support::cluster::Cluster;
-    use crate::support::load::{Load, builder, put, recovery, row, visitor};
+    use crate::support::load::{Load, builder, is_there, put, recovery, row, visitor};
     use crate::support::sentinel::Guarded;
     use crate::support::server::{Server, cli};
 
@@ -195,6 +195,47 @@ mod redis {
         assert_eq!(lost, 0);
         assert_eq!(seen.missing.load(Ordering::Relaxed), 0);
         row("Cluster: 300 slots move, 32 clients write", &seen.told(lost));
+        Ok(())
+    }
+
+    /// A primary that others have given up may go on answering: no connection stays with it, whichever of them learns of it first.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn every_connection_leaves_a_server_that_is_the_primary_no_more() -> Result<()> {
+        let (old, new) = (Server::start(&[]), Server::start(&[]));
+        let watch = |server: &Server| format!("127.0.0.1 {} 1", server.port);
+        let sentinel = Server::start_with(
+            Some(&format!("sentinel monitor main {}\n", watch(&old))),
+            &["--sentinel"],
+        );
+        let url = format!("redis+sentinel://127.0.0.1:{}?service=main", sentinel.port);
+        let store = builder(&url).connections(4).open().await?;
+        let use_all = async || {
+            for number in 0..8 {
+                is_there(&store, number).await?;
+            }
+            Ok::<_, session_core::Error>(())
+        };
+        use_all().await?;
+        let ours = || {
+            let all = old.cli(&["CLIENT", "LIST"]);
+            let ours = all.lines().filter(|client| client.contains("cmd=get"));
+            let ids = ours.filter_map(|client| client.strip_prefix("id=")?.split(' ').next());
+            ids.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(ours().len(), 4);
+        sentinel.cli(&["SENTINEL", "REMOVE", "main"]);
+        let mut monitor = vec!["SENTINEL", "MONITOR", "main"];
+        let where_it_is = watch(&new);
+        monitor.extend(where_it_is.split(' '));
+        // The first one that is made again learns of the new primary before anybody else does.
+        let first = ours().remove(0);
+        sentinel.cli(&monitor);
+        old.cli(&["CLIENT", "KILL", "ID", &first]);
+        let _ = use_all().await;
+        crate::support::until("all have left", || ours().is_empty());
+        use_all().await?;
+        assert!(ours().is_empty());
         Ok(())
     }
 

@@ -57,6 +57,33 @@ mod redis {
         Ok(())
     }
 
+    /// As for an update of the server: it writes what it has, says goodbye, and comes back.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs redis-server"]
+    async fn a_server_that_is_restarted_in_order_loses_nothing() -> Result<()> {
+        let server = Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+        let store = builder(&server.url()).open().await?;
+        put(&store, 1).await?;
+        let load = Load::start(&store);
+        load.wait_for(500).await;
+        server.cli(&["SHUTDOWN"]);
+        let (error, _) = fails(is_there(&store, 1)).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        server.restart();
+        let recovered = recovery(&store, 1).await;
+        load.wait_for(load.seen.acknowledged.load(Ordering::Relaxed) + 500)
+            .await;
+        let seen = load.stop().await;
+        let lost = seen.lost(&store).await;
+        assert_eq!(lost, 0, "a server that shuts down writes what it has acknowledged");
+        assert_eq!(seen.missing.load(Ordering::Relaxed), 0);
+        row(
+            "a shutdown and a restart under load (appendfsync everysec)",
+            &format!("works {recovered:?} after the server answers; {}", seen.told(lost)),
+        );
+        Ok(())
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs redis-server"]
     async fn a_server_that_stands_still_is_an_error_in_time() -> Result<()> {

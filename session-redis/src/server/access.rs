@@ -66,6 +66,7 @@ pub(crate) enum Class {
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    pub(crate) address: Address,
     ended: Arc<AtomicBool>,
     /// What makes it one of class [`Near`](Class::Near).
     pub(super) tracked: Option<Arc<Tracked>>,
@@ -132,6 +133,7 @@ impl Access {
         }
         Ok(Live {
             connection,
+            address: address.clone(),
             ended,
             tracked,
         })

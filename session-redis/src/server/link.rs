@@ -104,6 +104,14 @@ impl Link {
         }
     }
 
+    /// The same, if it leads anywhere else.
+    pub(crate) fn leave_all_but(&self, primary: &Address) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(elsewhere) = live.take_if(|live| live.address != *primary) {
+            elsewhere.end();
+        }
+    }
+
     /// The connection, if there is one.
     pub(super) fn current(&self) -> Option<Live> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use redis::{Cmd, RedisError, Value};
 use super::access::{Access, Class, Role};
 use super::call::Call;
 use super::link::{Link, Target};
+use crate::address::Address;
 use crate::failure::{self, Verdict};
 use crate::script::Spelling;
 
@@ -74,6 +75,13 @@ impl Node {
     pub(crate) fn discard(&self) {
         for link in self.shared.iter().chain(&self.durable).chain(&self.near) {
             link.discard();
+        }
+    }
+
+    /// Another server is the primary now: no connection stays with the old one, whenever it was made.
+    pub(crate) fn leave_all_but(&self, primary: &Address) {
+        for link in self.shared.iter().chain(&self.durable).chain(&self.near) {
+            link.leave_all_but(primary);
         }
     }
 

@@ -1,6 +1,6 @@
 //! [`Sentinels`]: who knows where the primary is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,8 +16,6 @@ use crate::reply;
 pub(crate) struct Sentinels {
     links: Vec<Link>,
     service: String,
-    /// Where connections lead.
-    current: Mutex<Option<Address>>,
 }
 
 /// What a sentinel says, newer words last.
@@ -38,7 +36,6 @@ impl Sentinels {
         Self {
             links: addresses.into_iter().map(link).collect(),
             service,
-            current: Mutex::default(),
         }
     }
 
@@ -49,17 +46,23 @@ impl Sentinels {
 
     /// A connection to the present primary. Redis' guide for Sentinel clients asks to make sure by `ROLE`: a sentinel may be behind.
     pub(crate) async fn connect(&self, access: &Arc<Access>, class: Class) -> Result<Live, RedisError> {
+        let under_way = || {
+            RedisError::from((
+                ErrorKind::Client,
+                "the sentinels name a server that is no primary: a failover is under way",
+            ))
+        };
         let primary = self.primary().await?;
         let mut live = access.connect(&primary, Role::Data, class).await?;
         match redis::cmd("ROLE").query_async(&mut live.connection).await? {
-            Value::Array(role) if role.first().cloned().and_then(reply::bytes).as_deref() == Some(b"master") => {
-                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(primary);
-                Ok(live)
-            }
-            _ => Err(RedisError::from((
-                ErrorKind::Client,
-                "the sentinels name a server that is no primary: a failover is under way",
-            ))),
+            Value::Array(role) if role.first().cloned().and_then(reply::bytes).as_deref() == Some(b"master") => {}
+            _ => return Err(under_way()),
+        }
+        // A server that stood still meanwhile takes itself for what it was.
+        if self.primary().await? == primary {
+            Ok(live)
+        } else {
+            Err(under_way())
         }
     }
 
@@ -67,15 +70,8 @@ impl Sentinels {
     pub(crate) async fn watch(&self, node: &Node) {
         loop {
             tokio::time::sleep(LOOK).await;
-            let Ok(primary) = self.primary().await else { continue };
-            let is_new = {
-                let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_new = current.as_ref().is_some_and(|current| *current != primary);
-                *current = Some(primary);
-                is_new
-            };
-            if is_new {
-                node.discard();
+            if let Ok(primary) = self.primary().await {
+                node.leave_all_but(&primary);
             }
         }
     }

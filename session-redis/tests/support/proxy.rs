@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ struct Shared {
 
 struct State {
     plan: Plan,
+    /// How many plans there were.
+    plans: usize,
     /// What came from the store since the plan was made.
     requests: usize,
     /// Times that the store spoke after the server.
@@ -62,6 +65,7 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let state = State {
             plan: Plan::Pass,
+            plans: 0,
             requests: 0,
             trips: 0,
             last_spoke: Side::Server,
@@ -82,10 +86,11 @@ impl Proxy {
                 let (Ok(store_too), Ok(server_too)) = (store.try_clone(), server.try_clone()) else {
                     continue;
                 };
+                let has_hole = Arc::new(AtomicBool::new(false));
+                let (shared, hole) = (Arc::clone(&for_all), Arc::clone(&has_hole));
+                std::thread::spawn(move || shared.pump(Side::Store, &hole, store, server));
                 let shared = Arc::clone(&for_all);
-                std::thread::spawn(move || shared.pump(Side::Store, store, server));
-                let shared = Arc::clone(&for_all);
-                std::thread::spawn(move || shared.pump(Side::Server, server_too, store_too));
+                std::thread::spawn(move || shared.pump(Side::Server, &has_hole, server_too, store_too));
             }
         });
         Self { port, shared }
@@ -95,10 +100,11 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Counts from here.
+    /// Lets go what was held, and counts from here.
     pub(crate) fn plan(&self, plan: Plan) {
         let mut state = self.shared.state.lock().expect("no thread panics here");
         state.plan = plan;
+        state.plans += 1;
         state.requests = 0;
         state.trips = 0;
         state.last_spoke = Side::Server;
@@ -129,7 +135,8 @@ impl Proxy {
 }
 
 impl Shared {
-    fn pump(&self, side: Side, mut from: TcpStream, mut to: TcpStream) {
+    /// `has_hole`: something of this connection is lost. It never goes on behind that: TCP knows no holes.
+    fn pump(&self, side: Side, has_hole: &AtomicBool, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let mut read = match from.read(&mut buffer) {
@@ -145,11 +152,11 @@ impl Shared {
             };
             match goes_on {
                 Fate::Pass => {
-                    if to.write_all(&buffer[..read]).is_err() {
+                    if has_hole.load(Ordering::Relaxed) || to.write_all(&buffer[..read]).is_err() {
                         break;
                     }
                 }
-                Fate::Lost => {}
+                Fate::Lost => has_hole.store(true, Ordering::Relaxed),
                 Fate::Cut => break,
             }
         }
@@ -205,7 +212,8 @@ impl Shared {
             Plan::Swallow => return Fate::Lost,
             _ => {}
         }
-        while matches!(state.plan, Plan::HoldAt(at) if number >= at) {
+        let made = state.plans;
+        while made == state.plans && matches!(state.plan, Plan::HoldAt(at) if number >= at) {
             state.is_held = true;
             self.changed.notify_all();
             state = self.changed.wait(state).expect("no thread panics here");

@@ -12,10 +12,11 @@ impl Guarded {
     pub(crate) fn start(settings: &[&str]) -> Self {
         let mut all = vec!["--repl-diskless-sync-delay", "0"];
         all.extend(settings);
-        let primary = Server::start(&all);
+        // Sentinel writes into their files whom they follow, so that they know it when they start again.
+        let primary = Server::start_with(Some(""), &all);
         let port = primary.port.to_string();
-        all.extend(["--replicaof", "127.0.0.1", &port]);
-        let replicas = [Server::start(&all), Server::start(&all)];
+        let follows = format!("replicaof 127.0.0.1 {port}\n");
+        let replicas = [(); 2].map(|()| Server::start_with(Some(&follows), &all));
         let servers: Vec<Server> = std::iter::once(primary).chain(replicas).collect();
         until("the replicas follow", || {
             servers[0].cli(&["INFO", "replication"]).contains("connected_slaves:2")
