@@ -12,7 +12,7 @@ use crate::layout::{self, Sighting};
 use crate::permit::Permit;
 
 /// A session as it is stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored {
     /// With its latest sighting.
     pub(crate) record: Record,

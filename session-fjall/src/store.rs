@@ -239,7 +239,15 @@ impl Store for FjallStore {
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        self.read(|reader| Ok(reader.live(key, now)?.map(|stored| stored.record)))
+        let cache = &self.inner.shared.cache;
+        // Neither the engine nor the lock on its state: the cache is empty while the store is not open.
+        if let Some(record) = cache.get(key) {
+            return Ok(Some(record).filter(|record| !record.is_expired(now)));
+        }
+        self.read(|reader| {
+            let stored = cache.fill(key, || reader.live(key, now))?;
+            Ok(stored.map(|stored| stored.record))
+        })
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {

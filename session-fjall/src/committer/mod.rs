@@ -3,6 +3,7 @@
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
+mod change;
 mod mend;
 mod request;
 #[cfg(feature = "cli")]
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use flume::{Receiver, RecvTimeoutError};
 use session_core::{Created, Epoch, Error, Result, Revocations};
 
+use crate::cache::RecordCache;
 use crate::database::Tables;
 use crate::durability::Durability;
 use crate::failure::{self, Failure};
@@ -41,6 +43,7 @@ use write::{Outcome, Writer};
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) state: RwLock<State>,
+    pub(crate) cache: RecordCache,
     pub(crate) revocations: Revocations,
 }
 
@@ -56,6 +59,8 @@ impl Shared {
     /// Nothing under this lock panics half way through a change, so a poisoned lock still guards sound data.
     fn set(&self, state: State) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        // What it held may be ahead of what the database holds when it is open again, and nothing is loaded while it is not.
+        self.cache.clear();
     }
 }
 
@@ -218,6 +223,7 @@ impl Committer {
         let mut writer = Writer {
             tables: &tables,
             path: &shared.path,
+            cache: &shared.cache,
             revocations: &shared.revocations,
             low_water: &mut self.low_water,
             clearings: &mut self.clearings,
@@ -231,7 +237,7 @@ impl Committer {
                 now,
                 reply,
             } => {
-                let done = writer.create(key, &record, admission, now);
+                let done = writer.create(key, record, admission, now);
                 // What was ended to make room stays ended.
                 let class = match &done {
                     Ok(Created::Displaced(_)) => Class::Durable,

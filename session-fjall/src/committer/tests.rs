@@ -127,6 +127,7 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let shared = Arc::new(Shared {
         path,
         state,
+        cache: RecordCache::new(1 << 20),
         revocations: Revocations::new(),
     });
     let (send, waiting) = flume::bounded(16);
@@ -173,6 +174,7 @@ fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     let mut writer = Writer {
         tables: &tables,
         path: home.path(),
+        cache: &RecordCache::new(1 << 20),
         revocations: &Revocations::new(),
         low_water: &mut [0; DEADLINE_KEY],
         clearings: &mut Vec::new(),
@@ -182,7 +184,7 @@ fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     assert!(matches!(deleted, Ok(Deleted::Absent)));
     assert_eq!(unsynced_since.get(), None, "nothing was committed");
     let began = Instant::now();
-    let created = writer.create(key(1), &sample(1).record(), Admission::default(), at(START));
+    let created = writer.create(key(1), sample(1).record(), Admission::default(), at(START));
     // As if the request had failed after its commit: the answer is not looked at.
     drop(created);
     let first = unsynced_since.get().unwrap();
