@@ -65,6 +65,28 @@ async fn a_panic_leaves_no_caller_hanging_and_the_store_opens_again() {
 }
 
 #[tokio::test]
+async fn what_is_loaded_after_a_failure_is_what_the_database_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    // As if its commit had been lost: the cache alone has it.
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    tables.records.remove(key(1).as_bytes()).unwrap();
+    drop(tables);
+    assert!(store.load(key(1), at(START)).await.unwrap().is_some());
+    let _: Error = store.ask(|reply| Request::Break { reply }).await.unwrap_err();
+    assert!(store.delete(key(1)).await.is_err(), "it is down by now");
+    assert!(
+        store.load(key(1), at(START)).await.is_err(),
+        "nothing is loaded from memory"
+    );
+    let loaded = until_up(async || store.load(key(1), at(START)).await).await;
+    assert_eq!(loaded, None);
+}
+
+#[tokio::test]
 async fn a_store_that_is_down_can_be_closed_and_opened() {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(folder.path()).unwrap();
