@@ -1,6 +1,8 @@
 //! What each store operation costs beside the same batch on the bare engine, on one database each:
 //! `cargo bench -p session-fjall --bench operations`. `SESSIONS=10000` shrinks it.
 //!
+//! Wall time first, then processor time of the whole process, which says more on a machine that others use too.
+//!
 //! Required: an operation takes at most 1.5 times what the engine takes, with enough callers to keep the committer busy; 64 durable writers
 //! get at least 6 times as much done as by one sync for each write, with a p99 below 10 syncs.
 
@@ -28,16 +30,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .open()?;
     let engine = Engine::open(&folder.path().join("engine"))?;
 
-    println!("create, replace, touch and delete {sessions} sessions of about 300 B: µs for each, median of {ROUNDS}\n");
+    println!(
+        "create, replace, touch and delete {sessions} sessions of about 300 B: µs for each, median of {ROUNDS}, wall / processor\n"
+    );
     println!("| operation | engine | 64 callers | ratio | 1 caller | ratio | 64 callers without record cache |");
     println!("|---|---|---|---|---|---|---|");
     for operation in Operation::ALL {
         let mut figures = [const { Vec::new() }; 4];
         for round in 0..ROUNDS as u64 {
             let share = round * sessions..(round + 1) * sessions;
-            figures[0].push(per(sessions, timed(|| engine.run(operation, share.clone()))));
-            figures[1].push(per(sessions, run(&store, operation, share.clone(), 64).await));
-            figures[3].push(per(sessions, run(&uncached, operation, share, 64).await));
+            figures[0].push(Cost::of(sessions, async || engine.run(operation, share.clone())).await?);
+            figures[1].push(run(&store, operation, share.clone(), 64).await?);
+            figures[3].push(run(&uncached, operation, share, 64).await?);
         }
         // One caller, on sessions of its own.
         for round in 0..ROUNDS as u64 {
@@ -48,13 +52,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             } else {
                 sessions / 10
             };
-            figures[2].push(per(count, run(&store, operation, start..start + count, 1).await));
+            figures[2].push(run(&store, operation, start..start + count, 1).await?);
         }
-        let [engine, many, one, without] = figures.map(median);
+        let [engine, many, one, without] = figures.map(|costs| Cost::median(&costs));
         println!(
-            "| {operation:?} | {engine:.1} | {many:.1} | {:.2} | {one:.1} | {:.2} | {without:.1} |",
-            many / engine,
-            one / engine
+            "| {operation:?} | {engine} | {many} | {} | {one} | {} | {without} |",
+            many.over(engine),
+            one.over(engine)
         );
     }
 
@@ -104,8 +108,64 @@ fn record(number: u64, revision: u64) -> Record {
     sample.record()
 }
 
+/// Microseconds for each.
+#[derive(Clone, Copy)]
+struct Cost {
+    wall: f64,
+    processor: f64,
+}
+
+impl Cost {
+    async fn of(count: u64, work: impl AsyncFnOnce() -> fjall::Result<()>) -> Result<Self, Box<dyn std::error::Error>> {
+        let (processor, wall) = (processor_time()?, Instant::now());
+        work().await?;
+        let (wall, processor) = (wall.elapsed(), processor_time()? - processor);
+        let each = |took: Duration| took.as_secs_f64() * 1e6 / count as f64;
+        Ok(Self {
+            wall: each(wall),
+            processor: each(processor),
+        })
+    }
+
+    fn median(costs: &[Self]) -> Self {
+        Self {
+            wall: median(costs.iter().map(|cost| cost.wall).collect()),
+            processor: median(costs.iter().map(|cost| cost.processor).collect()),
+        }
+    }
+
+    fn over(self, limit: Self) -> String {
+        format!(
+            "{:.2} / {:.2}",
+            self.wall / limit.wall,
+            self.processor / limit.processor
+        )
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} / {:.1}", self.wall, self.processor)
+    }
+}
+
+/// Of this process with all its threads, as Linux counts it: in hundredths of a second.
+fn processor_time() -> Result<Duration, Box<dyn std::error::Error>> {
+    let line = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = line.rsplit_once(')').ok_or("a line of another form")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// Runs an operation over a range of sessions, from so many tasks; the records are put together before the clock starts.
-async fn run(store: &FjallStore, operation: Operation, numbers: std::ops::Range<u64>, callers: u64) -> Duration {
+async fn run(
+    store: &FjallStore,
+    operation: Operation,
+    numbers: std::ops::Range<u64>,
+    callers: u64,
+) -> Result<Cost, Box<dyn std::error::Error>> {
+    let count = numbers.end - numbers.start;
     let work: Vec<Vec<(u64, Option<Record>)>> = (0..callers)
         .map(|caller| {
             numbers
@@ -120,20 +180,22 @@ async fn run(store: &FjallStore, operation: Operation, numbers: std::ops::Range<
                 .collect()
         })
         .collect();
-    let started = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for share in work {
-        let store = store.clone();
-        tasks.spawn(async move {
-            for (number, record) in share {
-                apply(&store, operation, number, record)
-                    .await
-                    .expect("the disk has room");
-            }
-        });
-    }
-    tasks.join_all().await;
-    started.elapsed()
+    Cost::of(count, async || {
+        let mut tasks = tokio::task::JoinSet::new();
+        for share in work {
+            let store = store.clone();
+            tasks.spawn(async move {
+                for (number, record) in share {
+                    apply(&store, operation, number, record)
+                        .await
+                        .expect("the disk has room");
+                }
+            });
+        }
+        tasks.join_all().await;
+        Ok(())
+    })
+    .await
 }
 
 async fn apply(
@@ -296,16 +358,6 @@ async fn durable(folder: &std::path::Path) -> Result<(), Box<dyn std::error::Err
 
 fn percentile(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() * 99 / 100]
-}
-
-fn timed(work: impl FnOnce() -> fjall::Result<()>) -> Duration {
-    let started = Instant::now();
-    work().expect("the disk has room");
-    started.elapsed()
-}
-
-fn per(count: u64, took: Duration) -> f64 {
-    took.as_secs_f64() * 1e6 / count as f64
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
