@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
 use flume::Sender;
@@ -209,7 +211,7 @@ impl FjallStore {
         let sent = requests.send_async(request(reply)).await;
         sent.map_err(|_| failure::closed(path))?;
         // The reply is dropped unanswered if the committer panicked, or closed while the request was on its way.
-        match answer.recv_async().await {
+        match answer.await {
             Ok(answer) => answer,
             Err(_) => Err(failure::write_failed(path)),
         }
@@ -221,7 +223,7 @@ impl FjallStore {
         let requests = self.inner.requests.as_ref().ok_or_else(|| failure::closed(path))?;
         let (reply, answer) = Reply::channel();
         requests.send(request(reply)).map_err(|_| failure::closed(path))?;
-        answer.recv().unwrap_or_else(|_| Err(failure::write_failed(path)))
+        wait(answer).unwrap_or_else(|_| Err(failure::write_failed(path)))
     }
 }
 
@@ -326,6 +328,27 @@ impl OwnerIndex for FjallStore {
             reply,
         })
         .await
+    }
+}
+
+/// Blocks for an answer, also where an async runtime would not let its own channel block.
+fn wait<F: Future>(answer: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut answer = pin!(answer);
+    loop {
+        match answer.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 

@@ -172,13 +172,13 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let (reply, _broken) = Reply::channel();
     send.send(Request::Break { reply }).unwrap();
     let _ = committer.step();
-    assert!(first.recv().unwrap().is_err(), "not durable, and said so");
+    assert!(first.blocking_recv().unwrap().is_err(), "not durable, and said so");
     let _ = committer.step();
     assert!(committer.tables.is_some(), "it is open again");
     let (reply, again) = Reply::channel();
     send.send(Request::Delete { key: key(1), reply }).unwrap();
     let _ = committer.step();
-    assert_eq!(again.recv().unwrap().unwrap(), Deleted::Absent);
+    assert_eq!(again.blocking_recv().unwrap().unwrap(), Deleted::Absent);
     assert!(
         committer.unsynced_since.get().is_none(),
         "the answer rests on a delete that nothing has synced"
