@@ -8,9 +8,12 @@
 //!
 //! So a load sees a session as of the latest commit, or as of one that ends while it reads; never older than what was answered before.
 //!
-//! Which sessions stay is quick_cache's business (S3-FIFO, which one pass over many sessions does not flush); the engine uses it
-//! too. A map and a clock of our own were as fast: a hit took 51–74 ns there and 53–66 ns here, 250–370 ns in both if 100,000 sessions
-//! are read in no order, which is the time of main memory.
+//! Which sessions stay is quick_cache's business; it keeps those that are read again, and the engine has it too. A map with a clock of our
+//! own was no faster (a hit in 51–74 ns there and 53–66 ns here; 250–370 ns in both where 100,000 sessions are read in no order, which is the
+//! time of main memory). What makes the cache exact is here, and needs of quick_cache no more than of a map.
+//!
+//! In one run, a whole load took 75 ns of processor time, and 82 ns from the core's `MemoryStore`; of 100,000 sessions in no order 550 and
+//! 740 ns.
 
 #[cfg(test)]
 mod tests;

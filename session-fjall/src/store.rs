@@ -278,7 +278,7 @@ impl Store for FjallStore {
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {
         let mut swept = Swept::new(0, Backlog::Remaining);
         while swept.removed < limit {
-            let limit = (limit - swept.removed).min(committer::CHUNK);
+            let limit = (limit - swept.removed).min(committer::REAP);
             let Reaped { removed, rest } = self.ask(|reply| Request::Reap { now, limit, reply }).await?;
             swept.removed += removed;
             if rest == Rest::Nothing {

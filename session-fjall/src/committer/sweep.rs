@@ -13,8 +13,12 @@ use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
 
-/// Entries looked at in one chunk: about 4 ms of the committer's time.
+/// Entries looked at in one chunk of a clearing, which is durable and pays for a sync each: some milliseconds of the committer's time.
 pub(crate) const CHUNK: usize = 128;
+
+/// The same in a sweep, which pays little for each chunk: with 32 instead of 128, the median write beside a sweep waited a third of the time
+/// (0.3 ms instead of 0.8), and a swept session cost 6.0 µs of processor time instead of 5.2.
+pub(crate) const REAP: usize = 32;
 
 /// A record that cannot be read is looked at again after this time, so that it holds up no sweep.
 const DAMAGED_AGAIN: Duration = Duration::from_secs(3600);
@@ -71,7 +75,7 @@ impl Writer<'_> {
             ) else {
                 return Err(failure::corrupt(self.path, "the queue of deadlines is malformed").into());
             };
-            if removed == limit || seen == CHUNK {
+            if removed == limit || seen == REAP {
                 left_at = Some(place);
                 break;
             }
