@@ -8,6 +8,7 @@
 //! | `builder`    | [`FjallStoreBuilder`]                                                   |
 //! | `durability` | [`Durability`]                                                          |
 //! | `committer`  | the thread that owns all writes; what each of them does; the sweep      |
+//! | `cache`      | sessions in use, decoded                                                |
 //! | `read`       | what is read                                                            |
 //! | `inventory`  | everything that is stored, in order                                     |
 //! | `backup`     | a copy as of one moment                                                 |
@@ -26,6 +27,7 @@
 
 mod backup;
 mod builder;
+mod cache;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

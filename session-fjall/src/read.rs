@@ -12,7 +12,7 @@ use crate::layout::{self, Sighting};
 use crate::permit::Permit;
 
 /// A session as it is stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored {
     /// With its latest sighting.
     pub(crate) record: Record,
@@ -21,7 +21,7 @@ pub(crate) struct Stored {
 }
 
 /// Reads, beside the committer or in it. A record and its sighting are two reads: a write that falls between them can only make the
-/// sighting later, or take it away together with the record, so what comes out is the session before that write or one that has ended.
+/// sighting later, or take it away together with the record; so a record without a sighting is looked at again.
 pub(crate) struct Reader<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) path: &'a Path,
@@ -37,11 +37,18 @@ impl Reader<'_> {
 
     /// The session under a key, expired or not.
     pub(crate) fn stored(&self, key: StoreKey) -> Result<Option<Stored>> {
-        let Some(bytes) = self.get(&self.tables.records, key)? else {
+        let Some(mut bytes) = self.get(&self.tables.records, key)? else {
             return Ok(None);
         };
+        let mut sighting = self.sighting(key)?;
+        if sighting.is_none() {
+            bytes = match self.get(&self.tables.records, key)? {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            };
+            sighting = self.sighting(key)?;
+        }
         let record = Record::decode(&bytes)?;
-        let sighting = self.sighting(key)?;
         Ok(Some(Stored {
             record: match sighting {
                 Some(sighting) => record.seen(sighting.seen_at),

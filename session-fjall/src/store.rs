@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
 use flume::Sender;
@@ -209,7 +211,7 @@ impl FjallStore {
         let sent = requests.send_async(request(reply)).await;
         sent.map_err(|_| failure::closed(path))?;
         // The reply is dropped unanswered if the committer panicked, or closed while the request was on its way.
-        match answer.recv_async().await {
+        match answer.await {
             Ok(answer) => answer,
             Err(_) => Err(failure::write_failed(path)),
         }
@@ -221,7 +223,7 @@ impl FjallStore {
         let requests = self.inner.requests.as_ref().ok_or_else(|| failure::closed(path))?;
         let (reply, answer) = Reply::channel();
         requests.send(request(reply)).map_err(|_| failure::closed(path))?;
-        answer.recv().unwrap_or_else(|_| Err(failure::write_failed(path)))
+        wait(answer).unwrap_or_else(|_| Err(failure::write_failed(path)))
     }
 }
 
@@ -239,7 +241,15 @@ impl Store for FjallStore {
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        self.read(|reader| Ok(reader.live(key, now)?.map(|stored| stored.record)))
+        let cache = &self.inner.shared.cache;
+        // Neither the engine nor the lock on its state: the cache is empty while the store is not open.
+        if let Some(record) = cache.get(key) {
+            return Ok(Some(record).filter(|record| !record.is_expired(now)));
+        }
+        self.read(|reader| {
+            let stored = cache.fill(key, || reader.live(key, now))?;
+            Ok(stored.map(|stored| stored.record))
+        })
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
@@ -268,7 +278,7 @@ impl Store for FjallStore {
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept> {
         let mut swept = Swept::new(0, Backlog::Remaining);
         while swept.removed < limit {
-            let limit = (limit - swept.removed).min(committer::CHUNK);
+            let limit = (limit - swept.removed).min(committer::REAP);
             let Reaped { removed, rest } = self.ask(|reply| Request::Reap { now, limit, reply }).await?;
             swept.removed += removed;
             if rest == Rest::Nothing {
@@ -318,6 +328,27 @@ impl OwnerIndex for FjallStore {
             reply,
         })
         .await
+    }
+}
+
+/// Blocks for an answer, also where an async runtime would not let its own channel block.
+fn wait<F: Future>(answer: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut answer = pin!(answer);
+    loop {
+        match answer.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 

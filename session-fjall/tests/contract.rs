@@ -105,6 +105,32 @@ async fn a_touch_moves_forward_only_and_keeps_the_session_from_the_sweep() {
 }
 
 #[tokio::test]
+async fn a_touch_writes_a_few_bytes_however_much_a_session_holds() {
+    const TOUCHES: u64 = 100;
+    let (folder, store) = store();
+    let mut large = sample(1);
+    // The journal compresses what repeats itself.
+    let noise = (0..2000).flat_map(|number| *key(number).as_bytes());
+    large.text = Some(noise.map(|byte| char::from(b'0' + byte % 64)).collect());
+    let _ = create(&store, 1, &large).await;
+    let written = || {
+        let files = std::fs::read_dir(folder.path().join("sessions/db")).unwrap();
+        let mut files = files.map(|file| file.unwrap().path());
+        let journal = files.find(|path| path.extension().is_some_and(|kind| kind == "jnl"));
+        let journal = std::fs::read(journal.unwrap()).unwrap();
+        journal.iter().rposition(|byte| *byte != 0).unwrap() as u64
+    };
+    let before = written();
+    assert!(before > 10_000, "the journal is where writes go");
+    for seen in 1..=TOUCHES {
+        let touched = store.touch(key(1), at(START + seen), at(START + seen + HOUR)).await;
+        assert_eq!(touched.unwrap(), Touched::Recorded);
+    }
+    let each = (written() - before) / TOUCHES;
+    assert!((40..160).contains(&each), "{each} bytes");
+}
+
+#[tokio::test]
 async fn a_shortened_session_is_swept_at_its_new_deadline() {
     let (_folder, store) = store();
     let _ = create(&store, 1, &sample(1)).await;

@@ -2,6 +2,7 @@
 
 use session_core::{Record, StoreKey};
 
+use super::change::Change;
 use super::write::{Outcome, Removal, Writer};
 use crate::failure;
 use crate::layout::{self, Sighting};
@@ -24,28 +25,28 @@ impl Writer<'_> {
     pub(crate) fn mend(&mut self, what: Vec<Mend>) -> Outcome<u64> {
         let mut mended = 0;
         for mend in what {
-            let mut batch = self.tables.batch();
+            let mut change = self.change();
             match mend {
-                Mend::Session(key) => self.mend_session(&mut batch, key)?,
-                Mend::Deadline(place) => self.mend_deadline(&mut batch, place)?,
-                Mend::Owner(place) => self.mend_owner(&mut batch, place)?,
-                Mend::Damaged(key) => self.remove_damaged(&mut batch, key)?,
+                Mend::Session(key) => self.mend_session(&mut change, key)?,
+                Mend::Deadline(place) => self.mend_deadline(&mut change, place)?,
+                Mend::Owner(place) => self.mend_owner(&mut change, place)?,
+                Mend::Damaged(key) => self.remove_damaged(&mut change, key)?,
             }
-            if !batch.is_empty() {
-                self.commit(batch, ())?;
+            if !change.is_empty() {
+                self.commit(change, ())?;
                 mended += 1;
             }
         }
         Ok(mended)
     }
 
-    fn mend_session(&mut self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Outcome<()> {
+    fn mend_session(&mut self, change: &mut Change<'_>, key: StoreKey) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let sighting = self.tables.seen.get(key.as_bytes()).map_err(failed)?;
         let record = self.tables.records.get(key.as_bytes()).map_err(failed)?;
         let Some(record) = record else {
             if sighting.is_some() {
-                batch.remove(&self.tables.seen, key.as_bytes());
+                change.remove_sighting(key);
             }
             return Ok(());
         };
@@ -61,9 +62,9 @@ impl Writer<'_> {
             // A batch must not name a key twice, so only a place that is not taken again is given up.
             if let Some(sighting) = sighting.filter(|sighting| sighting.queued != record.expires_at()) {
                 let place = layout::deadline_key(sighting.queued, key);
-                batch.remove(&self.tables.deadlines, place);
+                change.unqueue(place);
             }
-            self.enqueue(batch, key, &record);
+            self.enqueue(change, key, &record);
         }
         if let Some(place) = layout::owner_key(&record) {
             let leads_to = self.tables.owners.get(place).map_err(failed)?;
@@ -77,7 +78,7 @@ impl Writer<'_> {
                 None => false,
             };
             if !listed {
-                batch.insert(&self.tables.owners, place, key.as_bytes());
+                change.list(place, key);
             }
         }
         Ok(())
@@ -93,19 +94,19 @@ impl Writer<'_> {
         Ok(found.map_err(|error| failure::reading(self.path, error))?)
     }
 
-    fn mend_deadline(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Outcome<()> {
+    fn mend_deadline(&self, change: &mut Change<'_>, place: Vec<u8>) -> Outcome<()> {
         if let Some((queued, key)) = layout::split_deadline_key(&place)
-            && self.reader().contains(key)?
+            && self.contains(key)?
             && let Ok(Some(sighting)) = self.reader().sighting(key)
             && sighting.queued == queued
         {
             return Ok(());
         }
-        batch.remove(&self.tables.deadlines, place);
+        change.unqueue(place);
         Ok(())
     }
 
-    fn mend_owner(&self, batch: &mut fjall::OwnedWriteBatch, place: Vec<u8>) -> Outcome<()> {
+    fn mend_owner(&self, change: &mut Change<'_>, place: Vec<u8>) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let Some(key) = self.tables.owners.get(&place).map_err(failed)? else {
             return Ok(());
@@ -117,16 +118,16 @@ impl Writer<'_> {
             Some(Err(_)) => false,
         };
         if leads_nowhere {
-            batch.remove(&self.tables.owners, place);
+            change.unlist(place);
         }
         Ok(())
     }
 
-    fn remove_damaged(&self, batch: &mut fjall::OwnedWriteBatch, key: StoreKey) -> Outcome<()> {
+    fn remove_damaged(&self, change: &mut Change<'_>, key: StoreKey) -> Outcome<()> {
         let failed = |error| failure::reading(self.path, error);
         let record = self.tables.records.get(key.as_bytes()).map_err(failed)?;
         if record.is_some_and(|bytes| Record::decode(&bytes).is_err()) {
-            let _: Removal = self.remove(batch, key)?;
+            let _: Removal = self.remove(change, key)?;
         }
         Ok(())
     }

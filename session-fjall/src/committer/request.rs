@@ -6,6 +6,7 @@ use session_core::{
     Admission, Created, Deleted, Owner, Record, Replaced, Result, Revision, Revoke, Rotated, Rotation, StoreKey,
     Timestamp, Touched,
 };
+use tokio::sync::oneshot;
 
 use super::mend::Mend;
 #[cfg(feature = "cli")]
@@ -98,13 +99,14 @@ pub(crate) enum Request {
     },
 }
 
-/// Where one answer goes.
+/// Where one answer goes. It takes no lock: the committer may be put to sleep by the system at any point, and whoever waits for the answer
+/// is an async worker.
 #[derive(Debug)]
-pub(crate) struct Reply<T>(flume::Sender<Result<T>>);
+pub(crate) struct Reply<T>(oneshot::Sender<Result<T>>);
 
 impl<T> Reply<T> {
-    pub(crate) fn channel() -> (Self, flume::Receiver<Result<T>>) {
-        let (sender, receiver) = flume::bounded(1);
+    pub(crate) fn channel() -> (Self, oneshot::Receiver<Result<T>>) {
+        let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
     }
 

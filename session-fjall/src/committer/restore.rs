@@ -29,15 +29,16 @@ impl Writer<'_> {
         if let Admitted::Revoked = self.admit(record, began.into(), now)? {
             return Ok(Restored::Revoked);
         }
-        if self.reader().contains(key)? {
+        if self.contains(key)? {
             return Ok(Restored::Present);
         }
         if self.is_listed(record)? {
             return Ok(Restored::Superseded);
         }
-        let mut batch = self.tables.batch();
-        self.put(&mut batch, key, record);
-        self.commit(batch, Restored::Stored)
+        // Not held by the cache: who comes back first, nobody knows.
+        let mut change = self.change();
+        self.put(&mut change, key, record);
+        self.commit(change, Restored::Stored)
     }
 
     /// Whether the record's place in its owner's list leads to a session. To take such a place is to hide that session from every
@@ -49,7 +50,7 @@ impl Writer<'_> {
         let leads_to = self.tables.owners.get(place);
         let leads_to = leads_to.map_err(|error| failure::reading(self.path, error))?;
         match leads_to.and_then(|key| layout::store_key(&key)) {
-            Some(key) => Ok(self.reader().contains(key)?),
+            Some(key) => Ok(self.contains(key)?),
             None => Ok(false),
         }
     }

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use session_core::{Rotated, StoreKey, Timestamp};
 
+use super::change::Change;
 use super::write::{Outcome, Removal, Writer};
 use crate::failure;
 use crate::layout::{self, Sighting};
 use crate::read::Stored;
 
-/// Entries looked at in one chunk: about 4 ms of the committer's time.
+/// Entries looked at in one chunk of a clearing, which is durable and pays for a sync each: some milliseconds of the committer's time.
 pub(crate) const CHUNK: usize = 128;
+
+/// The same in a sweep, which pays little for each chunk: with 32 instead of 128, the median write beside a sweep waited a third of the time
+/// (0.3 ms instead of 0.8), and a swept session cost 6.0 µs of processor time instead of 5.2.
+pub(crate) const REAP: usize = 32;
 
 /// A record that cannot be read is looked at again after this time, so that it holds up no sweep.
 const DAMAGED_AGAIN: Duration = Duration::from_secs(3600);
@@ -59,7 +64,7 @@ impl Writer<'_> {
                 rest: Rest::Nothing,
             });
         }
-        let mut batch = self.tables.batch();
+        let mut change = self.change();
         let (mut removed, mut seen) = (0, 0);
         let mut left_at = None;
         for entry in self.tables.deadlines.range(*self.low_water..=end) {
@@ -70,20 +75,20 @@ impl Writer<'_> {
             ) else {
                 return Err(failure::corrupt(self.path, "the queue of deadlines is malformed").into());
             };
-            if removed == limit || seen == CHUNK {
+            if removed == limit || seen == REAP {
                 left_at = Some(place);
                 break;
             }
             seen += 1;
-            removed += self.settle(&mut batch, key, queued, now)?;
+            removed += self.settle(&mut change, key, queued, now)?;
         }
         let rest = if left_at.is_some() {
             Rest::Something
         } else {
             Rest::Nothing
         };
-        if !batch.is_empty() {
-            self.commit(batch, ())?;
+        if !change.is_empty() {
+            self.commit(change, ())?;
         }
         // Everything below was committed away; what was put back lies above the present.
         *self.low_water = left_at.unwrap_or_else(|| layout::first_not_due(now));
@@ -92,28 +97,22 @@ impl Writer<'_> {
 
     /// Decides about a session whose place in the queue is due; answers how many records it removed. Whatever becomes of the session,
     /// it leaves this place.
-    fn settle(
-        &mut self,
-        batch: &mut fjall::OwnedWriteBatch,
-        key: StoreKey,
-        queued: Timestamp,
-        now: Timestamp,
-    ) -> Outcome<usize> {
-        let stored = self.reader().stored(key);
+    fn settle(&mut self, change: &mut Change<'_>, key: StoreKey, queued: Timestamp, now: Timestamp) -> Outcome<usize> {
+        let stored = self.stored(key);
         if let Ok(Some(Stored { record, queued: at })) = &stored
             && at.is_none_or(|at| at == queued)
             && record.is_expired(now)
         {
-            self.take(batch, key, Some(record), Some(queued));
+            self.take(change, key, Some(record), Some(queued));
             return Ok(1);
         }
-        batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+        change.unqueue(layout::deadline_key(queued, key));
         match stored {
             // It stands elsewhere, or nowhere: this entry was left over.
             Ok(Some(stored)) if stored.queued.is_some_and(|at| at != queued) => Ok(0),
             Ok(None) => Ok(0),
             Ok(Some(stored)) => {
-                self.enqueue(batch, key, &stored.record);
+                self.enqueue(change, key, &stored.record);
                 Ok(0)
             }
             Err(error) if failure::is_damage(&error) => {
@@ -125,8 +124,8 @@ impl Writer<'_> {
                     .flatten()
                     .map_or(now, |sighting| sighting.seen_at);
                 let queued = now.saturating_add(DAMAGED_AGAIN);
-                batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
-                batch.insert(&self.tables.deadlines, layout::deadline_key(queued, key), []);
+                change.write_sighting(key, Sighting { seen_at, queued });
+                change.queue(layout::deadline_key(queued, key));
                 Ok(0)
             }
             Err(error) => Err(error.into()),
@@ -136,7 +135,7 @@ impl Writer<'_> {
     /// Removes up to a chunk of sessions from `from` on, whatever they hold.
     pub(crate) fn clear(&mut self, from: Option<StoreKey>, caller: Weak<()>) -> Outcome<Cleared> {
         let from = from.map_or([0; StoreKey::LEN], |from| *from.as_bytes());
-        let mut batch = self.tables.batch();
+        let mut change = self.change();
         let mut next = None;
         let mut removed = 0;
         for (count, entry) in self.tables.records.range(from..).enumerate() {
@@ -147,12 +146,12 @@ impl Writer<'_> {
                 next = Some(key);
                 break;
             }
-            if !matches!(self.remove(&mut batch, key)?, Removal::Absent) {
+            if !matches!(self.remove(&mut change, key)?, Removal::Absent) {
                 removed += 1;
             }
         }
-        if !batch.is_empty() {
-            self.commit(batch, ())?;
+        if !change.is_empty() {
+            self.commit(change, ())?;
         }
         self.clearings
             .retain(|clearing| clearing.caller.strong_count() > 0 && !clearing.caller.ptr_eq(&caller));
@@ -171,15 +170,15 @@ impl Writer<'_> {
 
     /// Ends a session that is being renewed: the clearing reaches it now.
     pub(super) fn clear_early(&self, key: StoreKey, stored: Stored) -> Outcome<Rotated> {
-        let mut batch = self.tables.batch();
-        self.take(&mut batch, key, Some(&stored.record), stored.queued);
-        self.commit(batch, Rotated::Gone)
+        let mut change = self.change();
+        self.take(&mut change, key, Some(&stored.record), stored.queued);
+        self.commit(change, Rotated::Gone)
     }
 
     /// Removes entries of owners' lists that lead nowhere, which damaged records leave because they do not say whose they were; at most
     /// a chunk of them. Answers where to go on.
     pub(crate) fn remove_leftovers(&mut self, from: Leftovers) -> Outcome<Option<Leftovers>> {
-        let mut batch = self.tables.batch();
+        let mut change = self.change();
         let mut next = from.next_stretch();
         for (count, entry) in self.tables.owners.range(from.stretch()).enumerate() {
             let (place, key) = entry.into_inner().map_err(|error| failure::reading(self.path, error))?;
@@ -191,15 +190,15 @@ impl Writer<'_> {
                 break;
             }
             let leads_somewhere = match layout::store_key(&key) {
-                Some(key) => self.reader().contains(key)?,
+                Some(key) => self.contains(key)?,
                 None => false,
             };
             if !leads_somewhere {
-                batch.remove(&self.tables.owners, place);
+                change.unlist(place);
             }
         }
-        if !batch.is_empty() {
-            self.commit(batch, ())?;
+        if !change.is_empty() {
+            self.commit(change, ())?;
         }
         Ok(next)
     }

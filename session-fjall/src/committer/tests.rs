@@ -65,6 +65,28 @@ async fn a_panic_leaves_no_caller_hanging_and_the_store_opens_again() {
 }
 
 #[tokio::test]
+async fn what_is_loaded_after_a_failure_is_what_the_database_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record, Admission::default(), at(START)).await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    // As if its commit had been lost: the cache alone has it.
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    tables.records.remove(key(1).as_bytes()).unwrap();
+    drop(tables);
+    assert!(store.load(key(1), at(START)).await.unwrap().is_some());
+    let _: Error = store.ask(|reply| Request::Break { reply }).await.unwrap_err();
+    assert!(store.delete(key(1)).await.is_err(), "it is down by now");
+    assert!(
+        store.load(key(1), at(START)).await.is_err(),
+        "nothing is loaded from memory"
+    );
+    let loaded = until_up(async || store.load(key(1), at(START)).await).await;
+    assert_eq!(loaded, None);
+}
+
+#[tokio::test]
 async fn a_store_that_is_down_can_be_closed_and_opened() {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(folder.path()).unwrap();
@@ -127,6 +149,7 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let shared = Arc::new(Shared {
         path,
         state,
+        cache: RecordCache::new(1 << 20),
         revocations: Revocations::new(),
     });
     let (send, waiting) = flume::bounded(16);
@@ -149,13 +172,13 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
     let (reply, _broken) = Reply::channel();
     send.send(Request::Break { reply }).unwrap();
     let _ = committer.step();
-    assert!(first.recv().unwrap().is_err(), "not durable, and said so");
+    assert!(first.blocking_recv().unwrap().is_err(), "not durable, and said so");
     let _ = committer.step();
     assert!(committer.tables.is_some(), "it is open again");
     let (reply, again) = Reply::channel();
     send.send(Request::Delete { key: key(1), reply }).unwrap();
     let _ = committer.step();
-    assert_eq!(again.recv().unwrap().unwrap(), Deleted::Absent);
+    assert_eq!(again.blocking_recv().unwrap().unwrap(), Deleted::Absent);
     assert!(
         committer.unsynced_since.get().is_none(),
         "the answer rests on a delete that nothing has synced"
@@ -173,6 +196,7 @@ fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     let mut writer = Writer {
         tables: &tables,
         path: home.path(),
+        cache: &RecordCache::new(1 << 20),
         revocations: &Revocations::new(),
         low_water: &mut [0; DEADLINE_KEY],
         clearings: &mut Vec::new(),
@@ -182,7 +206,7 @@ fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     assert!(matches!(deleted, Ok(Deleted::Absent)));
     assert_eq!(unsynced_since.get(), None, "nothing was committed");
     let began = Instant::now();
-    let created = writer.create(key(1), &sample(1).record(), Admission::default(), at(START));
+    let created = writer.create(key(1), sample(1).record(), Admission::default(), at(START));
     // As if the request had failed after its commit: the answer is not looked at.
     drop(created);
     let first = unsynced_since.get().unwrap();

@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
 
-use fjall::OwnedWriteBatch;
 use session_core::{
     Admission, Created, Cursor, Deleted, Handle, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Room,
     Rotated, Rotation, StoreKey, Timestamp, Touched,
 };
 
+use super::change::Change;
 use super::sweep::Clearing;
+use crate::cache::RecordCache;
 use crate::database::Tables;
 use crate::failure::{self, Failure};
 use crate::layout::{self, DEADLINE_KEY, Sighting};
@@ -21,6 +22,7 @@ use crate::read::{Reader, Stored};
 pub(crate) struct Writer<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) path: &'a Path,
+    pub(crate) cache: &'a RecordCache,
     pub(crate) revocations: &'a Revocations,
     /// No entry of `deadlines` lies below: what was swept leaves tombstones behind, and walking over them again costs milliseconds.
     pub(crate) low_water: &'a mut [u8; DEADLINE_KEY],
@@ -33,31 +35,32 @@ pub(crate) struct Writer<'a> {
 
 pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     pub(crate) fn create(
         &mut self,
         key: StoreKey,
-        record: &Record,
+        record: Record,
         admission: Admission,
         now: Timestamp,
     ) -> Outcome<Created> {
-        let oldest = match self.admit(record, admission, now)? {
+        let oldest = match self.admit(&record, admission, now)? {
             Admitted::AfterEnding(oldest) => oldest,
             Admitted::Revoked => return Ok(Created::Revoked),
             Admitted::Full => return Ok(Created::Full),
         };
-        if self.reader().contains(key)? {
+        if self.contains(key)? {
             return Ok(Created::Collision);
         }
-        let mut batch = self.tables.batch();
-        let ended = self.end(&mut batch, &oldest);
-        self.put(&mut batch, key, record);
+        let mut change = self.change();
+        let ended = self.end(&mut change, &oldest);
+        let queued = self.put(&mut change, key, &record);
+        change.holds(key, record, queued);
         let answer = if ended.is_empty() {
             Created::Stored
         } else {
             Created::Displaced(ended)
         };
-        self.commit(batch, answer)
+        self.commit(change, answer)
     }
 
     pub(crate) fn replace(
@@ -67,32 +70,34 @@ impl Writer<'_> {
         record: Record,
         now: Timestamp,
     ) -> Outcome<Replaced> {
-        let Some(Stored { record: before, queued }) = self.reader().live(key, now)? else {
+        let Some(Stored { record: before, queued }) = self.live(key, now)? else {
             return Ok(Replaced::Gone);
         };
         if before.revision() != expected {
             return Ok(Replaced::Conflict(before));
         }
         let record = record.seen(before.seen_at());
-        let mut batch = self.tables.batch();
-        batch.insert(&self.tables.records, key.as_bytes(), record.encode());
-        self.relist(&mut batch, key, &before, &record);
-        match queued {
+        let mut change = self.change();
+        change.write_record(key, &record);
+        self.relist(&mut change, key, &before, &record);
+        let queued = match queued {
             // The entry may be early, so a longer life leaves it where it is.
             Some(queued) if queued <= record.expires_at() => {
                 if before.seen_at() != record.seen_at() {
                     let seen_at = record.seen_at();
-                    batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
+                    change.write_sighting(key, Sighting { seen_at, queued });
                 }
+                queued
             }
             _ => {
                 if let Some(queued) = queued {
-                    batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+                    change.unqueue(layout::deadline_key(queued, key));
                 }
-                self.enqueue(&mut batch, key, &record);
+                self.enqueue(&mut change, key, &record)
             }
-        }
-        self.commit(batch, Replaced::Stored)
+        };
+        change.holds(key, record, queued);
+        self.commit(change, Replaced::Stored)
     }
 
     pub(crate) fn rotate(&mut self, rotation: Rotation) -> Outcome<Rotated> {
@@ -105,7 +110,7 @@ impl Writer<'_> {
             now,
             ..
         } = rotation;
-        let Some(stored) = self.reader().live(old, now)? else {
+        let Some(stored) = self.live(old, now)? else {
             return Ok(Rotated::Gone);
         };
         if self.escapes_a_clearing(old, new) {
@@ -122,48 +127,50 @@ impl Writer<'_> {
                 Admitted::Full => return Ok(Rotated::Full),
             }
         }
-        if self.reader().contains(new)? {
+        if self.contains(new)? {
             return Ok(Rotated::Collision);
         }
         let record = record.seen(stored.record.seen_at());
-        let mut batch = self.tables.batch();
+        let mut change = self.change();
         // A batch must not name a key twice. A session that keeps its place in its owner's list only changes what the place leads to.
         let moves = layout::owner_key(&stored.record) != layout::owner_key(&record);
-        self.take(&mut batch, old, moves.then_some(&stored.record), stored.queued);
-        let ended = self.end(&mut batch, &oldest);
-        self.put(&mut batch, new, &record);
+        self.take(&mut change, old, moves.then_some(&stored.record), stored.queued);
+        let ended = self.end(&mut change, &oldest);
+        let queued = self.put(&mut change, new, &record);
+        change.holds(new, record, queued);
         let answer = if ended.is_empty() {
             Rotated::Stored
         } else {
             Rotated::Displaced(ended)
         };
-        self.commit(batch, answer)
+        self.commit(change, answer)
     }
 
     pub(crate) fn touch(&mut self, key: StoreKey, seen_at: Timestamp) -> Outcome<Touched> {
-        let Some(Stored { record, queued }) = self.reader().live(key, seen_at)? else {
+        let Some(Stored { record, queued }) = self.live(key, seen_at)? else {
             return Ok(Touched::Gone);
         };
         let Some(queued) = queued.filter(|_| seen_at > record.seen_at()) else {
             return Ok(Touched::Recorded);
         };
-        let mut batch = self.tables.batch();
-        batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
-        self.commit(batch, Touched::Recorded)
+        let mut change = self.change();
+        change.write_sighting(key, Sighting { seen_at, queued });
+        change.holds(key, record.seen(seen_at), queued);
+        self.commit(change, Touched::Recorded)
     }
 
     pub(crate) fn delete(&mut self, key: StoreKey) -> Outcome<Deleted> {
-        let mut batch = self.tables.batch();
-        match self.remove(&mut batch, key)? {
+        let mut change = self.change();
+        match self.remove(&mut change, key)? {
             Removal::Absent => Ok(Deleted::Absent),
-            Removal::Readable(_) | Removal::Damaged => self.commit(batch, Deleted::Removed),
+            Removal::Readable(_) | Removal::Damaged => self.commit(change, Deleted::Removed),
         }
     }
 
     /// Ends the chosen sessions in one batch: all of them or, if the power fails, none.
     pub(crate) fn revoke(&mut self, owner: &Owner, which: Revoke, now: Timestamp) -> Outcome<u64> {
         let mut ended = 0;
-        let mut batch = self.tables.batch();
+        let mut change = self.change();
         for entry in self.tables.owners.prefix(owner.index_key()) {
             let entry = entry.into_inner();
             let (place, key) = entry.map_err(|error| failure::reading(self.path, error))?;
@@ -178,7 +185,7 @@ impl Writer<'_> {
             if !chosen {
                 continue;
             }
-            match self.remove(&mut batch, key)? {
+            match self.remove(&mut change, key)? {
                 Removal::Readable(record) => {
                     ended += u64::from(!record.is_expired(now));
                     if layout::owner_key(&record).is_some_and(|known| *place == known) {
@@ -188,12 +195,12 @@ impl Writer<'_> {
                 Removal::Damaged => ended += 1,
                 Removal::Absent => {}
             }
-            batch.remove(&self.tables.owners, place);
+            change.unlist(place);
         }
-        if batch.is_empty() {
+        if change.is_empty() {
             return Ok(0);
         }
-        self.commit(batch, ended)
+        self.commit(change, ended)
     }
 
     /// Whether a login is let in, and which sessions of its owner have to end for it. With a limit it reads each of the owner's
@@ -212,7 +219,7 @@ impl Writer<'_> {
                 let Some(key) = layout::store_key(&key) else {
                     return Err(failure::corrupt(self.path, "an owner's list is malformed").into());
                 };
-                match self.reader().live(key, now) {
+                match self.live(key, now) {
                     Ok(Some(stored)) => others.push((key, stored)),
                     Ok(None) => {}
                     Err(error) if failure::is_damage(&error) => {}
@@ -229,9 +236,9 @@ impl Writer<'_> {
     }
 
     /// Adds the removal of sessions; answers what they are called.
-    fn end(&self, batch: &mut OwnedWriteBatch, sessions: &[(StoreKey, Stored)]) -> Vec<Handle> {
+    fn end(&self, change: &mut Change<'_>, sessions: &[(StoreKey, Stored)]) -> Vec<Handle> {
         let end = |(key, stored): &(StoreKey, Stored)| {
-            self.take(batch, *key, Some(&stored.record), stored.queued);
+            self.take(change, *key, Some(&stored.record), stored.queued);
             stored.record.handle()
         };
         sessions.iter().map(end).collect()
@@ -239,16 +246,16 @@ impl Writer<'_> {
 
     /// Adds the removal of whatever is stored under a key. A record that cannot be read is removed too: no damage keeps a session
     /// from being ended. Its place in its owner's list is unknown then, and an entry that leads nowhere is passed over.
-    pub(super) fn remove(&self, batch: &mut OwnedWriteBatch, key: StoreKey) -> Result<Removal> {
-        match self.reader().stored(key) {
+    pub(super) fn remove(&self, change: &mut Change<'_>, key: StoreKey) -> Result<Removal> {
+        match self.stored(key) {
             Ok(None) => Ok(Removal::Absent),
             Ok(Some(stored)) => {
-                self.take(batch, key, Some(&stored.record), stored.queued);
+                self.take(change, key, Some(&stored.record), stored.queued);
                 Ok(Removal::Readable(stored.record))
             }
             Err(error) if failure::is_damage(&error) => {
                 let sighting = self.reader().sighting(key).ok().flatten();
-                self.take(batch, key, None, sighting.map(|sighting| sighting.queued));
+                self.take(change, key, None, sighting.map(|sighting| sighting.queued));
                 Ok(Removal::Damaged)
             }
             Err(error) => Err(error),
@@ -263,61 +270,83 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn commit<T>(&self, batch: OwnedWriteBatch, answer: T) -> Outcome<T> {
-        self.tables.commit(batch).map_err(Failure::Database)?;
+    /// The session under a key, expired or not. One that is in use is in the cache, which spares two reads: 2 to 4 µs.
+    pub(super) fn stored(&self, key: StoreKey) -> Result<Option<Stored>> {
+        match self.cache.peek(key) {
+            Some(stored) => Ok(Some(stored)),
+            None => self.reader().stored(key),
+        }
+    }
+
+    /// The session under a key, unless it is expired at `now`.
+    fn live(&self, key: StoreKey, now: Timestamp) -> Result<Option<Stored>> {
+        Ok(self.stored(key)?.filter(|stored| !stored.record.is_expired(now)))
+    }
+
+    pub(super) fn contains(&self, key: StoreKey) -> Result<bool> {
+        self.reader().contains(key)
+    }
+
+    pub(super) fn change(&self) -> Change<'a> {
+        Change::new(self.tables)
+    }
+
+    pub(super) fn commit<T>(&self, change: Change<'_>, answer: T) -> Outcome<T> {
+        change.commit(self.cache).map_err(Failure::Database)?;
         let since = self.unsynced_since.get();
         self.unsynced_since.set(since.or_else(|| Some(Instant::now())));
         Ok(answer)
     }
 
-    /// Adds a session with its entries in all indexes.
-    pub(super) fn put(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
-        batch.insert(&self.tables.records, key.as_bytes(), record.encode());
-        self.enqueue(batch, key, record);
+    /// Adds a session with its entries in all indexes; answers its place in the queue.
+    pub(super) fn put(&mut self, change: &mut Change<'_>, key: StoreKey, record: &Record) -> Timestamp {
+        change.write_record(key, record);
         if let Some(place) = layout::owner_key(record) {
-            batch.insert(&self.tables.owners, place, key.as_bytes());
+            change.list(place, key);
         }
+        self.enqueue(change, key, record)
     }
 
-    /// Adds a place in the queue at the session's deadline, and the sighting that names it.
-    pub(super) fn enqueue(&mut self, batch: &mut OwnedWriteBatch, key: StoreKey, record: &Record) {
+    /// Adds a place in the queue at the session's deadline, and the sighting that names it; answers the place.
+    pub(super) fn enqueue(&mut self, change: &mut Change<'_>, key: StoreKey, record: &Record) -> Timestamp {
         let queued = record.expires_at();
         let seen_at = record.seen_at();
         let place = layout::deadline_key(queued, key);
-        batch.insert(&self.tables.seen, key.as_bytes(), Sighting { seen_at, queued }.encode());
-        batch.insert(&self.tables.deadlines, place, []);
+        change.write_sighting(key, Sighting { seen_at, queued });
+        change.queue(place);
         *self.low_water = place.min(*self.low_water);
+        queued
     }
 
     /// Adds the removal of a session with its entries in all indexes, as far as they are known.
     pub(super) fn take(
         &self,
-        batch: &mut OwnedWriteBatch,
+        change: &mut Change<'_>,
         key: StoreKey,
         record: Option<&Record>,
         queued: Option<Timestamp>,
     ) {
-        batch.remove(&self.tables.records, key.as_bytes());
-        batch.remove(&self.tables.seen, key.as_bytes());
+        change.remove_record(key);
+        change.remove_sighting(key);
         if let Some(queued) = queued {
-            batch.remove(&self.tables.deadlines, layout::deadline_key(queued, key));
+            change.unqueue(layout::deadline_key(queued, key));
         }
         if let Some(place) = record.and_then(layout::owner_key) {
-            batch.remove(&self.tables.owners, place);
+            change.unlist(place);
         }
     }
 
     /// Moves a session within the owners' lists if its commit changed where it belongs.
-    fn relist(&self, batch: &mut OwnedWriteBatch, key: StoreKey, before: &Record, after: &Record) {
+    fn relist(&self, change: &mut Change<'_>, key: StoreKey, before: &Record, after: &Record) {
         let same = before.owner() == after.owner() && Cursor::of(before) == Cursor::of(after);
         if same {
             return;
         }
         if let Some(place) = layout::owner_key(before) {
-            batch.remove(&self.tables.owners, place);
+            change.unlist(place);
         }
         if let Some(place) = layout::owner_key(after) {
-            batch.insert(&self.tables.owners, place, key.as_bytes());
+            change.list(place, key);
         }
     }
 }
