@@ -5,6 +5,8 @@ mod keys;
 pub(crate) mod parse;
 mod render;
 mod seal;
+#[cfg(test)]
+mod timing;
 
 pub use keys::{SigningKey, SigningKeys};
 pub use render::SameSite;

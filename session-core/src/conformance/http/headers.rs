@@ -116,7 +116,7 @@ pub(super) async fn every_answer_that_depends_on_the_cookie_varies_by_it(world: 
         ("GET", "/cached/k", ""),
         ("GET", "/fail/400", ""),
         ("GET", "/fail/503", ""),
-        ("GET", "/admin/", ""),
+        ("GET", "/admin", ""),
         ("POST", "/renew", ""),
         ("POST", "/logout", ""),
     ] {

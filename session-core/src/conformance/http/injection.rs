@@ -157,8 +157,8 @@ pub(super) async fn no_hostile_path_or_query_is_a_server_error(world: World) {
             ("POST", format!("/remove/{text}")),
             ("POST", format!("/revoke/{text}")),
             ("POST", format!("/typed/{text}")),
-            ("GET", format!("/admin/sessions?after={text}")),
-            ("GET", format!("/admin/?owner={text}&after={text}&limit={text}")),
+            ("GET", format!("/admin/sessions.json?after={text}")),
+            ("GET", format!("/admin?owner={text}&after={text}&limit={text}")),
         ];
         // What is too long to be stored is the application's fault, which should have looked: 500.
         if text.len() < long.len() {
@@ -193,7 +193,7 @@ pub(super) async fn a_flood_of_strangers_stores_nothing_and_is_told_nothing(worl
         ("POST", "/revoke/AAAAAAAAAAAAAAAAAAAA"),
         ("POST", "/typed/0"),
         ("GET", "/fail/404"),
-        ("GET", "/admin/"),
+        ("GET", "/admin"),
         ("GET", "/no-such-route"),
     ];
     let mut requests = tokio::task::JoinSet::new();

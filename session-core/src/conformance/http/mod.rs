@@ -13,6 +13,7 @@ mod identity;
 mod injection;
 mod late;
 mod lifetime;
+pub mod secrets;
 pub mod site;
 mod tokens;
 mod typed;
