@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use session_core::conformance::sample::Sample;
-use session_core::{Cursor, Handle, InventoryCursor, Record, Session, Timestamp};
+use session_core::{Cursor, Handle, InventoryCursor, Record, Replaced, Session, Timestamp};
 
 use crate::layout::{self, Stored};
 use crate::site::Site;
@@ -34,7 +34,11 @@ fn check_record(bytes: &[u8]) {
         assert!(record.values().get(name).is_some());
     }
     let shown = format!("{record:?} {} {}", record.expires_at(), record.created_at());
-    assert!(record.owner().is_none_or(|owner| owner.as_str().len() < 8 || !shown.contains(owner.as_str())));
+    assert!(
+        record
+            .owner()
+            .is_none_or(|owner| owner.as_str().len() < 8 || !shown.contains(owner.as_str()))
+    );
     assert!(record.is_expired(Timestamp::MAX) || record.expires_at() == Timestamp::MAX);
     let _ = record.seen(Timestamp::MAX).expires_at();
 }
@@ -108,11 +112,20 @@ pub fn value(bytes: &[u8]) {
         });
         let now = Timestamp::from_unix_millis(0);
         site.runtime.block_on(async {
-            let page = site.engine.store().inventory().expect("a memory store has one").page(None, 1).await;
+            let page = site
+                .engine
+                .store()
+                .inventory()
+                .expect("a memory store has one")
+                .page(None, 1)
+                .await;
             let (key, record) = page.expect("the store works").records.remove(0);
-            let next = Sample::of(&record).next_revision().versioned_value("k", 0, bytes).build();
+            let next = Sample::of(&record)
+                .next_revision()
+                .versioned_value("k", 0, bytes)
+                .build();
             let replaced = site.engine.store().replace(key, record.revision(), next, now).await;
-            replaced.expect("the store works");
+            assert_eq!(replaced.expect("the store works"), Replaced::Stored);
             session.reload().await.expect("the store works");
         });
         same::<Cart>(session);
@@ -127,9 +140,15 @@ pub fn value(bytes: &[u8]) {
 fn same<T: DeserializeOwned + Serialize + PartialEq>(session: &Session) {
     if let Ok(Some(value)) = session.get::<T>("k") {
         session.insert("again", &value).expect("what was read can be written");
-        let again = session.get::<T>("again").expect("it was written").expect("it was written");
+        let again = session
+            .get::<T>("again")
+            .expect("it was written")
+            .expect("it was written");
         #[expect(clippy::eq_op, reason = "a value that holds no number is not equal to itself")]
         let comparable = value == value;
-        assert!(!comparable || again == value, "a value changes when it is written and read");
+        assert!(
+            !comparable || again == value,
+            "a value changes when it is written and read"
+        );
     }
 }

@@ -61,7 +61,10 @@ pub fn form(bytes: &[u8]) {
                 assert!(genuine, "a form without a token was let in");
                 assert!(!rest.split('&').any(|field| field.starts_with("csrf_token=")));
             }
-            Err(error) => assert!(matches!(error.kind(), ErrorKind::Csrf | ErrorKind::ContentType), "{error}"),
+            Err(error) => assert!(
+                matches!(error.kind(), ErrorKind::Csrf | ErrorKind::ContentType),
+                "{error}"
+            ),
         }
         let passed = session.verify_csrf(body).is_ok();
         assert!(!passed || genuine, "a header without a token was let in");

@@ -45,7 +45,9 @@ impl Site {
             .build()
             .expect("a valid configuration");
         let keys = SigningKeys::new(SigningKey::from_bytes(&[1; 32]).expect("a key"));
-        let engine = Engine::builder(Arc::new(MemoryStore::new()), keys).config(config).build();
+        let engine = Engine::builder(Arc::new(MemoryStore::new()), keys)
+            .config(config)
+            .build();
         let token = runtime.block_on(async {
             let (inbound, access) = engine.begin();
             let session = access.session(None).await.expect("the store works");

@@ -28,7 +28,9 @@ pub fn import(bytes: &[u8]) {
         }
         let stored = store.verify().expect("records and indexes agree");
         if stored > 0 {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime");
             assert_eq!(runtime.block_on(store.clear()).expect("the store works"), stored);
         }
     });
