@@ -13,7 +13,7 @@ use session_core::Result;
 
 use crate::failure;
 use crate::folder::{Contents, Folder};
-use crate::journal::Journal;
+use crate::journal::{self, Journal, Order};
 
 /// An open database. A clone is a handle; the engine's lock is released when the last one is dropped.
 #[derive(Clone)]
@@ -169,8 +169,15 @@ fn check_files(folder: &Folder) -> Result<Journal> {
         return Err(failure::corrupt(folder.path(), "its database is missing"));
     }
     refuse_strays(folder.path(), &database)?;
+    let unread = |error| failure::file("reading the journal of the session store in", &database, error);
+    if journal::order(&database).map_err(unread)? == Order::Broken {
+        return Err(failure::corrupt(
+            folder.path(),
+            "batches in its journal are out of order",
+        ));
+    }
     Journal::newest(&database)
-        .map_err(|error| failure::file("reading the journal of the session store in", &database, error))?
+        .map_err(unread)?
         .ok_or_else(|| failure::corrupt(folder.path(), "the journal of its database is missing"))
 }
 

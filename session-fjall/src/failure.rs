@@ -162,7 +162,11 @@ fn kind_of(error: &fjall::Error) -> ErrorKind {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
             // What the engine reports when a file is shorter than its own description of it, or gone.
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => ErrorKind::Corrupt,
+            // And when that description names a place that no file can have.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotFound => ErrorKind::Corrupt,
             _ => ErrorKind::Unavailable,
         },
         fjall::Error::InvalidVersion(Some(_)) => ErrorKind::UnsupportedFormat,

@@ -6,6 +6,8 @@ mod keys;
 pub(crate) mod parse;
 mod render;
 mod seal;
+#[cfg(test)]
+mod timing;
 
 pub use keys::{SigningKey, SigningKeys};
 pub use render::SameSite;

@@ -1,5 +1,6 @@
 //! A client that shows every byte: raw HTTP/1.1 over TCP, one connection a request, and a [`Browser`] that keeps one cookie.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,17 +68,26 @@ pub async fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, 
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
+    let answer = exchange(addr, format!("{head}\r\n{body}").as_bytes()).await;
+    answer.expect("the probe answers to the end")
+}
+
+/// Sends these bytes and reads what comes back, until the server closes the connection; `None` if it answers nothing.
+///
+/// A server that refuses a request may close the connection before it has read all of it; that is an end like any other.
+pub async fn exchange(addr: SocketAddr, request: &[u8]) -> Option<Response> {
     let mut stream = TcpStream::connect(addr).await.expect("the probe accepts connections");
-    stream
-        .write_all(format!("{head}\r\n{body}").as_bytes())
-        .await
-        .expect("the probe reads requests");
     let mut bytes = Vec::new();
-    stream
-        .read_to_end(&mut bytes)
-        .await
-        .expect("the probe answers to the end");
-    parse(&bytes)
+    for ended in [
+        stream.write_all(request).await,
+        stream.read_to_end(&mut bytes).await.map(|_| ()),
+    ] {
+        if let Err(error) = ended {
+            let closed = matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+            assert!(closed, "talking to the probe: {error}");
+        }
+    }
+    (!bytes.is_empty()).then(|| parse(&bytes))
 }
 
 fn parse(bytes: &[u8]) -> Response {

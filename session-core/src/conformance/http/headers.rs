@@ -92,3 +92,54 @@ pub(super) async fn an_answer_sets_the_cookie_once(world: World) {
         response.headers
     );
 }
+
+pub(super) async fn every_answer_that_depends_on_the_cookie_varies_by_it(world: World) {
+    let site = world.site().await;
+    let owner = site.signed_in("alice").await;
+    let mut ended = site.signed_in("alice").await;
+    let dead = ended.clone();
+    ended.post("/logout", "").await;
+    let stranger = site.browser();
+    let forger = site.browser().with_token("A".repeat(64));
+    let too_large = "x".repeat(300_000);
+    for (method, path, body) in [
+        ("HEAD", "/get/k", ""),
+        ("GET", "/info", ""),
+        ("GET", "/sessions", ""),
+        ("GET", "/typed", ""),
+        ("GET", "/flash", ""),
+        ("POST", "/flash/hello", ""),
+        ("GET", "/csrf", ""),
+        ("POST", "/csrf/header", "x"),
+        ("POST", "/revoke/nonsense", ""),
+        ("POST", "/set/k", too_large.as_str()),
+        ("GET", "/cached/k", ""),
+        ("GET", "/fail/400", ""),
+        ("GET", "/fail/503", ""),
+        ("GET", "/admin", ""),
+        ("POST", "/renew", ""),
+        ("POST", "/logout", ""),
+    ] {
+        for (who, browser) in [
+            ("owner", &owner),
+            ("stranger", &stranger),
+            ("forger", &forger),
+            ("dead", &dead),
+        ] {
+            let response = browser.clone().request(method, path, &[], body).await;
+            assert!(
+                response.varies_by_cookie(),
+                "{method} {path} as {who}: {} may be served to others from a cache (P14)",
+                response.status
+            );
+        }
+    }
+    let mut down = site.signed_in("alice").await;
+    site.faults().go_down();
+    let response = down.get("/get/k").await;
+    assert!(response.status == 503 && response.varies_by_cookie(), "{response:?}");
+    site.faults().recover();
+    site.faults().refuse_writes();
+    let response = down.post("/set/k", "v").await;
+    assert!(response.status == 503 && response.varies_by_cookie(), "{response:?}");
+}

@@ -199,6 +199,99 @@ pub(super) async fn nobody_revokes_somebody_else_s_session(world: World) {
     assert_eq!(alice.get("/info").await.json()["owner"], "alice");
 }
 
+pub(super) async fn the_answer_to_a_foreign_handle_is_the_one_to_a_handle_that_never_was(world: World) {
+    let site = world.site().await;
+    let mut bob = site.signed_in("bob").await;
+    let mut alice = site.signed_in("alice").await;
+    let mut ended = site.signed_in("alice").await;
+    let mut anonymous = site.browser();
+    anonymous.post("/set/k", "v").await;
+    let mut tried = vec!["AAAAAAAAAAAAAAAAAAAA".to_owned(), "nonsense".to_owned()];
+    for browser in [&mut alice, &mut ended, &mut anonymous] {
+        let handle = browser.get("/info").await.json()["handle"].clone();
+        tried.push(handle.as_str().expect("a stored session has a handle").to_owned());
+    }
+    ended.post("/logout", "").await;
+    let mut answers = Vec::new();
+    for handle in &tried {
+        let mut answer = bob.post(&format!("/revoke/{handle}"), "").await;
+        answer.headers.retain(|(name, _)| name != "date");
+        answer.headers.sort();
+        answers.push((answer.status, answer.headers, answer.body));
+    }
+    assert_eq!(answers[0].0, 404);
+    for (answer, handle) in answers.iter().zip(&tried) {
+        assert_eq!(
+            *answer, answers[0],
+            "the answer tells which handles exist: {handle} (P12)"
+        );
+    }
+    assert_eq!(alice.get("/info").await.json()["owner"], "alice");
+    assert_eq!(anonymous.get("/get/k").await.value(), "v");
+}
+
+pub(super) async fn owners_that_look_alike_share_nothing(world: World) {
+    let site = world.site().await;
+    // Case, blanks, a zero byte, separators of other stores, a letter in two ways of writing it.
+    let names = [
+        "rene",
+        "Rene",
+        "rene%20",
+        "%20rene",
+        "rene%00",
+        "rene%0a",
+        "ren",
+        "renes",
+        "rene:1",
+        "%7Brene%7D",
+        "ren%C3%A9",
+        "rene%CC%81",
+        "*",
+    ];
+    let mut browsers = Vec::new();
+    for name in names {
+        browsers.push(site.signed_in(name).await);
+    }
+    for (browser, name) in browsers.iter_mut().zip(names) {
+        let listed = browser.get("/sessions").await.json();
+        assert_eq!(
+            listed.as_array().map(Vec::len),
+            Some(1),
+            "{name} sees others' sessions (P12)"
+        );
+    }
+    let rest = browsers.split_off(1);
+    assert_eq!(browsers[0].post("/revoke-all", "").await.json()["revoked"], 1);
+    for (mut browser, name) in rest.into_iter().zip(&names[1..]) {
+        assert_ne!(
+            browser.get("/info").await.json()["owner"],
+            Null,
+            "{name} was signed out (P12)"
+        );
+    }
+}
+
+pub(super) async fn handles_have_nothing_in_common(world: World) {
+    let site = world.site().await;
+    let mut parts = std::collections::HashSet::new();
+    for _ in 0..40 {
+        let mut browser = site.signed_in("alice").await;
+        let info = browser.get("/info").await.json();
+        let handle = info["handle"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(handle.len(), 20, "15 random bytes make 20 characters");
+        assert!(
+            !browser.token().contains(&handle[..8]),
+            "a handle says something of the token"
+        );
+        for (place, part) in [&handle[..7], &handle[7..14], &handle[13..]].into_iter().enumerate() {
+            assert!(
+                parts.insert((place, part.to_owned())),
+                "two handles share {part}: a neighbour can be guessed (P12)"
+            );
+        }
+    }
+}
+
 pub(super) async fn revoking_the_others_keeps_this_one(world: World) {
     let site = world.site().await;
     let mut here = site.signed_in("alice").await;

@@ -7,10 +7,13 @@ mod csrf;
 mod data;
 mod faults;
 mod flash;
+mod forgery;
 mod headers;
 mod identity;
+mod injection;
 mod late;
 mod lifetime;
+pub mod secrets;
 pub mod site;
 mod tokens;
 mod typed;
@@ -86,6 +89,15 @@ macro_rules! __http_cases {
             tokens::cookies_in_several_headers_are_all_seen => "P3",
             tokens::at_most_four_cookies_of_our_name_are_tried => "P3",
             tokens::a_token_under_an_old_key_is_accepted_and_issued_again => "P4",
+            forgery::a_token_planted_before_a_login_is_worth_nothing_after_it => "P7",
+            forgery::a_genuine_token_of_an_id_that_was_never_stored_is_not_adopted => "P3",
+            forgery::cookies_tossed_around_the_real_one_do_not_hide_it => "P3",
+            forgery::a_session_tossed_behind_the_real_one_is_left_alone => "P3",
+            forgery::tossed_forgeries_cost_no_store_access_and_take_no_cookie_away => "P3",
+            forgery::a_mac_cut_short_filled_up_or_moved_is_refused => "P3",
+            forgery::a_mac_made_for_anything_else_is_refused => "P3",
+            forgery::a_token_under_a_key_that_was_taken_out_is_refused => "P4",
+            forgery::a_token_of_a_form_and_a_handle_open_no_session => "P3",
             data::a_value_set_in_one_request_is_read_in_the_next => "P5",
             data::a_removed_value_is_gone_and_the_others_stay => "P5",
             data::clear_removes_every_value_and_keeps_who_is_signed_in => "P5",
@@ -119,6 +131,9 @@ macro_rules! __http_cases {
             identity::a_listing_needs_somebody_signed_in => "P12",
             identity::a_revoked_session_is_turned_away_at_once => "P11",
             identity::nobody_revokes_somebody_else_s_session => "P12",
+            identity::the_answer_to_a_foreign_handle_is_the_one_to_a_handle_that_never_was => "P12",
+            identity::owners_that_look_alike_share_nothing => "P12",
+            identity::handles_have_nothing_in_common => "P12",
             identity::revoking_the_others_keeps_this_one => "P12",
             identity::revoking_all_ends_every_session_of_the_owner => "P12",
             identity::a_renewed_session_is_revoked_by_its_handle => "P12",
@@ -167,6 +182,13 @@ macro_rules! __http_cases {
             headers::a_public_response_becomes_private_when_it_sets_the_cookie => "P14",
             headers::a_head_request_commits_like_a_get => "P5",
             headers::an_answer_sets_the_cookie_once => "P10",
+            headers::every_answer_that_depends_on_the_cookie_varies_by_it => "P14",
+            injection::every_byte_value_in_the_cookie_header_is_survived => "P18",
+            injection::nothing_that_a_visitor_writes_becomes_a_header => "P17",
+            injection::a_visitor_s_text_comes_back_as_text => "P17",
+            injection::hundreds_of_cookies_in_dozens_of_headers_are_survived => "P18",
+            injection::no_hostile_path_or_query_is_a_server_error => "P18",
+            injection::a_flood_of_strangers_stores_nothing_and_is_told_nothing => "P10",
             admin::strangers_and_other_owners_find_no_administration => "P12",
             admin::the_page_shows_every_session_and_escapes_what_strangers_wrote => "P17",
             admin::a_listing_for_administrators_shows_no_token_and_no_store_key => "P17",

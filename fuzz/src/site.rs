@@ -1,0 +1,101 @@
+//! An engine on a memory store with one session that is signed in: what the targets of requests start from.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use session_core::{
+    CleanerPolicy, Engine, MemoryStore, Outcome, ResponseHeaders, Session, SessionConfig, SigningKey, SigningKeys,
+};
+use tokio::runtime::Runtime;
+
+pub(crate) struct Site {
+    pub(crate) runtime: Runtime,
+    pub(crate) engine: Engine,
+    /// Opens the session.
+    pub(crate) token: String,
+}
+
+#[derive(Default)]
+struct SetCookie(String);
+
+impl ResponseHeaders for SetCookie {
+    fn values(&self, _name: &'static str) -> Vec<Cow<'_, str>> {
+        Vec::new()
+    }
+
+    fn set(&mut self, _name: &'static str, _value: Cow<'static, str>) {}
+
+    fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
+        if name == "set-cookie" {
+            self.0 = value.into_owned();
+        }
+    }
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let config = SessionConfig::builder()
+            .danger()
+            .insecure_cookies()
+            .cleaner(CleanerPolicy::never())
+            .build()
+            .expect("a valid configuration");
+        let keys = SigningKeys::new(SigningKey::from_bytes(&[1; 32]).expect("a key"));
+        let engine = Engine::builder(Arc::new(MemoryStore::new()), keys)
+            .config(config)
+            .build();
+        let token = runtime.block_on(async {
+            let (inbound, access) = engine.begin();
+            let session = access.session(None).await.expect("the store works");
+            session.login("root").expect("a name");
+            session.insert("k", "v").expect("a value");
+            let outbound = inbound.finish(Outcome::Success).await.expect("the store works");
+            let mut headers = SetCookie::default();
+            outbound.write_to(&mut headers);
+            let (_, rest) = headers.0.split_once('=').expect("a cookie");
+            rest[..64].to_owned()
+        });
+        Self { runtime, engine, token }
+    }
+
+    /// The session of a request with these `Cookie` headers.
+    pub(crate) fn session(&self, headers: &[&[u8]]) -> Session {
+        let (_inbound, access) = self.engine.begin();
+        let session = access.session(headers.iter().copied());
+        self.runtime.block_on(session).expect("the store works")
+    }
+
+    /// What opens the session.
+    pub(crate) fn cookie(&self) -> String {
+        format!("session={}", self.token)
+    }
+
+    /// The session that is signed in.
+    pub(crate) fn signed_in(&self) -> Session {
+        let session = self.session(&[self.cookie().as_bytes()]);
+        assert!(!session.is_new());
+        session
+    }
+}
+
+/// Puts `secret`, which differs from run to run, where the bytes say `TOKEN`; says whether they do.
+pub(crate) fn with_secret(bytes: &[u8], secret: &str) -> (Vec<u8>, bool) {
+    const PLACE: &[u8] = b"TOKEN";
+    let mut filled = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    let mut found = false;
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(PLACE) {
+            filled.extend(secret.as_bytes());
+            (rest, found) = (behind, true);
+        } else {
+            filled.push(*first);
+            rest = behind;
+        }
+    }
+    (filled, found)
+}
