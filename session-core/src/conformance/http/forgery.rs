@@ -203,7 +203,7 @@ pub(super) async fn a_mac_made_for_anything_else_is_refused(world: World) {
     let id = &bytes[..24];
     let of = |key: &[u8], message: &[&[u8]]| {
         let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-        let mac = message.iter().fold(mac, |mac, part| mac.chain_update(part));
+        let mac = message.iter().fold(mac, Mac::chain_update);
         mac.finalize().into_bytes().to_vec()
     };
     let ours = [1; 32];
