@@ -1,0 +1,4 @@
+//! `check`
+pub fn run() -> anyhow::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,557 @@
+//! `store`: what one operation of a store takes, beside the same operation of the engine beneath ours and of other engines.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::goals::Goal;
+use crate::measure::{Picker, Samples, timed, turns};
+use crate::plot::{Bars, Group, Scale};
+use crate::process::{RedisServer, forget_cached};
+use crate::report::{Report, Table, number};
+use crate::stores::{Engine, Item, Op, Sessions, Setup, Sync, dashmap, ours, raw_fjall, redb, redis, sqlite};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    pub rounds: usize,
+    /// How long one figure of one round may take, in ms.
+    pub millis: f64,
+    pub sizes: &'static [Size],
+}
+
+/// So many sessions of so many bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub count: u64,
+    pub bytes: usize,
+    pub engines: Engines,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engines {
+    All,
+    /// Ours and the engine beneath it: for sizes that take minutes to fill.
+    Fjall,
+}
+
+const fn size(count: u64, bytes: usize, engines: Engines) -> Size {
+    Size { count, bytes, engines }
+}
+
+impl Effort {
+    pub const FULL: Self = Self {
+        rounds: 5,
+        millis: 60.0,
+        sizes: &[
+            size(100_000, 300, Engines::All),
+            size(100_000, 2048, Engines::All),
+            size(1_000_000, 300, Engines::All),
+        ],
+    };
+    /// With what does not fit into a few minutes.
+    pub const LARGE: Self = Self {
+        sizes: &[
+            size(100_000, 300, Engines::All),
+            size(100_000, 2048, Engines::All),
+            size(1_000_000, 300, Engines::All),
+            size(1_000_000, 2048, Engines::Fjall),
+            size(10_000_000, 300, Engines::Fjall),
+        ],
+        ..Self::FULL
+    };
+    pub const QUICK: Self = Self {
+        rounds: 3,
+        millis: 15.0,
+        sizes: &[size(10_000, 300, Engines::All)],
+    };
+}
+
+/// Enough for the sessions in use, not for a million of them.
+const CACHE: u64 = 64 * 1024 * 1024;
+
+/// Sessions that are in use.
+const HOT: u64 = 10_000;
+
+/// What is measured of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    LoadHot,
+    LoadHotTwo,
+    LoadAny,
+    LoadCold,
+    Replace,
+    ReplaceMany,
+    Touch,
+    TouchMany,
+    Create,
+    CreateMany,
+    Delete,
+    DeleteMany,
+}
+
+impl Cell {
+    const ALL: [Self; 12] = [
+        Self::LoadHot,
+        Self::LoadHotTwo,
+        Self::LoadAny,
+        Self::LoadCold,
+        Self::Replace,
+        Self::ReplaceMany,
+        Self::Touch,
+        Self::TouchMany,
+        Self::Create,
+        Self::CreateMany,
+        Self::Delete,
+        Self::DeleteMany,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadHot => "load, hot",
+            Self::LoadHotTwo => "load, hot, 2 threads",
+            Self::LoadAny => "load, any",
+            Self::LoadCold => "load, cold",
+            Self::Replace => "replace",
+            Self::ReplaceMany => "replace, 64 at once",
+            Self::Touch => "touch",
+            Self::TouchMany => "touch, 64 at once",
+            Self::Create => "create",
+            Self::CreateMany => "create, 64 at once",
+            Self::Delete => "delete, durable",
+            Self::DeleteMany => "delete, durable, 64 at once",
+        }
+    }
+
+    fn op(self) -> Op {
+        match self {
+            Self::LoadHot | Self::LoadHotTwo | Self::LoadAny | Self::LoadCold => Op::Load,
+            Self::Replace | Self::ReplaceMany => Op::Replace,
+            Self::Touch | Self::TouchMany => Op::Touch,
+            Self::Create | Self::CreateMany => Op::Create,
+            Self::Delete | Self::DeleteMany => Op::Delete,
+        }
+    }
+
+    /// Threads or writers at once.
+    fn lanes(self) -> usize {
+        match self {
+            Self::LoadHotTwo => 2,
+            Self::ReplaceMany | Self::TouchMany | Self::CreateMany | Self::DeleteMany => 64,
+            _ => 1,
+        }
+    }
+}
+
+pub fn run(folder: &Path, effort: Effort) -> Result<()> {
+    let mut report = Report::new(
+        folder,
+        "store",
+        "Stores: what one operation takes",
+        &["fjall", "redb", "rusqlite", "redis", "dashmap"],
+    )?;
+    report.note(&format!(
+        "µs for one operation, **lower is better**: median of {} rounds, each engine once a round, some {} ms a round. *raw fjall* is the \
+         engine beneath ours with the same keyspaces, tuning and batches, called directly: the limit. Every engine gets the same keys and \
+         the same encoded bytes; ours also encodes and decodes records and compares revisions. Caches are {} MiB. *hot* is among {} \
+         sessions that were just read; *any* is one of all; *cold* is each session once, right after opening, with the operating system's \
+         cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
+         others 64 threads. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
+         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
+        effort.rounds,
+        effort.millis,
+        CACHE / 1024 / 1024,
+        HOT,
+    ));
+    let redis = RedisServer::start()?;
+    let mut goals = Vec::new();
+    let mut loads = BTreeMap::new();
+    for size in effort.sizes {
+        let found = one_size(&redis, *size, effort)?;
+        show(&mut report, *size, &found)?;
+        goals.extend(found.goals(*size));
+        loads.insert((size.bytes, size.count), found.of("ours, FjallStore", Cell::LoadHot));
+    }
+    if let (Some(many), Some(most)) = (loads.get(&(300, 1_000_000)), loads.get(&(300, 10_000_000))) {
+        goals.push(Goal::ratio(
+            "9. load, hot, 10 M sessions, of the same at 1 M",
+            2.0,
+            *most,
+            *many,
+        ));
+    }
+    goals.extend(durable(&mut report, &redis, effort)?);
+    report.goals(&goals);
+    report.finish()
+}
+
+/// µs of each engine for each cell.
+struct Found {
+    names: Vec<&'static str>,
+    cells: BTreeMap<Cell, Vec<f64>>,
+}
+
+impl Found {
+    fn of(&self, name: &str, cell: Cell) -> f64 {
+        let column = self.names.iter().position(|known| *known == name);
+        column.map_or(f64::NAN, |column| self.cells[&cell][column])
+    }
+
+    fn goals(&self, size: Size) -> Vec<Goal> {
+        let cells = [
+            Cell::LoadHot,
+            Cell::LoadAny,
+            Cell::ReplaceMany,
+            Cell::TouchMany,
+            Cell::CreateMany,
+            Cell::DeleteMany,
+        ];
+        let goal = |cell: Cell| {
+            Goal::ratio(
+                format!("6. {}, {}, of raw fjall", cell.name(), size.title()),
+                1.5,
+                self.of("ours, FjallStore", cell),
+                self.of("raw fjall", cell),
+            )
+        };
+        cells.map(goal).into()
+    }
+}
+
+impl Size {
+    fn title(self) -> String {
+        let count = match self.count {
+            count if count >= 1_000_000 => format!("{} M", count / 1_000_000),
+            count => format!("{} k", count / 1000),
+        };
+        format!("{count} × {} B", self.bytes)
+    }
+}
+
+/// An engine and the folder that it keeps its files in.
+struct Entry {
+    engine: Option<Box<dyn Engine>>,
+    open: fn(&Setup) -> Result<Box<dyn Engine>>,
+    setup: Setup,
+    folder: TempDir,
+}
+
+impl Entry {
+    fn new(open: fn(&Setup) -> Result<Box<dyn Engine>>, sessions: Sessions, sync: Sync, redis: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let setup = Setup {
+            folder: folder.path().join("store"),
+            sessions,
+            sync,
+            cache: CACHE,
+            redis: redis.to_owned(),
+        };
+        Ok(Self {
+            engine: Some(open(&setup)?),
+            open,
+            setup,
+            folder,
+        })
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        self.engine.as_deref().expect("it is open but while it is reopened")
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        if let Some(engine) = self.engine.take() {
+            engine.close()?;
+        }
+        forget_cached(self.folder.path())?;
+        self.engine = Some((self.open)(&self.setup)?);
+        Ok(())
+    }
+
+    fn is_on_disk(&self) -> bool {
+        !matches!(self.engine().name(), "Redis, socket" | "sharded map (dashmap)")
+    }
+}
+
+fn engines(which: Engines) -> Vec<fn(&Setup) -> Result<Box<dyn Engine>>> {
+    let mut engines: Vec<fn(&Setup) -> Result<Box<dyn Engine>>> =
+        vec![|setup| Ok(Box::new(ours::Ours::fjall(setup)?)), |setup| {
+            Ok(Box::new(raw_fjall::RawFjall::open(setup)?))
+        }];
+    if which == Engines::All {
+        engines.push(|setup| Ok(Box::new(redb::Redb::open(setup)?)));
+        engines.push(|setup| Ok(Box::new(sqlite::Sqlite::open(setup)?)));
+        engines.push(|setup| Ok(Box::new(redis::Redis::open(setup)?)));
+        engines.push(|setup| Ok(Box::new(dashmap::Map::open(setup))));
+    }
+    engines
+}
+
+fn one_size(redis: &RedisServer, size: Size, effort: Effort) -> Result<Found> {
+    let sessions = Sessions::new(size.bytes);
+    let mut entries = Vec::new();
+    for open in engines(size.engines) {
+        let mut entry = Entry::new(open, sessions, Sync::Relaxed, redis.url())?;
+        let (took, filled) = timed(|| entry.engine().fill(0..size.count));
+        filled?;
+        eprintln!("{}: {} filled in {took:.1?}", size.title(), entry.engine().name());
+        // Reopened, so that no figure depends on what compaction is doing at this moment.
+        if entry.is_on_disk() {
+            entry.reopen()?;
+        }
+        entries.push(entry);
+    }
+    let mut cells = BTreeMap::new();
+    let mut picker = Picker::new(size.count);
+    let mut next = size.count;
+    for cell in Cell::ALL {
+        let samples = if cell == Cell::LoadCold {
+            cold(&mut entries, size, &mut picker, effort)?
+        } else {
+            measure(&entries, cell, size, &mut picker, &mut next, effort)?
+        };
+        cells.insert(cell, samples.iter().map(Samples::median).collect());
+    }
+    let names = entries.iter().map(|entry| entry.engine().name()).collect();
+    for entry in entries {
+        if let Some(engine) = entry.engine {
+            engine.close()?;
+        }
+    }
+    redis.empty()?;
+    Ok(Found { names, cells })
+}
+
+/// µs for each operation, a sample a round.
+fn measure(
+    entries: &[Entry],
+    cell: Cell,
+    size: Size,
+    picker: &mut Picker,
+    next: &mut u64,
+    effort: Effort,
+) -> Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); entries.len()];
+    let mut counts = vec![0; entries.len()];
+    let range = if matches!(cell, Cell::LoadAny) {
+        size.count
+    } else {
+        size.count.min(HOT)
+    };
+    // First unmeasured: it warms the caches, and says how many operations fit into the time.
+    for (entry, count) in entries.iter().zip(&mut counts) {
+        let warm = (0..range.min(HOT))
+            .map(|number| sessions_of(entry).item(number))
+            .collect::<Vec<_>>();
+        if cell.op() == Op::Load {
+            entry.engine().run(Op::Load, &warm)?;
+        }
+        let items = items(entry, cell, range, picker, next, 4 * cell.lanes())?;
+        let took = time(entry.engine(), cell, &items)?;
+        settle(entry.engine(), cell, &items)?;
+        *count = ((effort.millis * 1000.0 / took.max(0.01)) as usize).clamp(4 * cell.lanes(), 10_000);
+    }
+    for turn in turns(effort.rounds, entries.len()) {
+        let entry = &entries[turn];
+        let items = items(entry, cell, range, picker, next, counts[turn])?;
+        samples[turn].push(time(entry.engine(), cell, &items)?);
+        settle(entry.engine(), cell, &items)?;
+    }
+    Ok(samples)
+}
+
+fn sessions_of(entry: &Entry) -> Sessions {
+    entry.setup.sessions
+}
+
+/// What the operations are done to, made before they are measured. What is deleted is created here.
+fn items(
+    entry: &Entry,
+    cell: Cell,
+    range: u64,
+    picker: &mut Picker,
+    next: &mut u64,
+    count: usize,
+) -> Result<Vec<Item>> {
+    let is_new = matches!(cell.op(), Op::Create | Op::Delete);
+    let numbers = (0..count).map(|_| match is_new {
+        true => {
+            *next += 1;
+            *next
+        }
+        false => picker.below(range),
+    });
+    let items: Vec<Item> = numbers.map(|number| sessions_of(entry).item(number)).collect();
+    if cell.op() == Op::Delete {
+        entry.engine().run_at_once(Op::Create, &items, 64.min(count))?;
+    }
+    Ok(items)
+}
+
+/// What was created is deleted again, where that takes no time of note; elsewhere the few more do not matter.
+fn settle(engine: &dyn Engine, cell: Cell, items: &[Item]) -> Result<()> {
+    match cell.op() {
+        Op::Create if matches!(engine.name(), "Redis, socket" | "sharded map (dashmap)") => {
+            engine.run(Op::Delete, items)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// µs for one operation.
+fn time(engine: &dyn Engine, cell: Cell, items: &[Item]) -> Result<f64> {
+    let started = Instant::now();
+    match cell.lanes() {
+        1 => engine.run(cell.op(), items)?,
+        2 => std::thread::scope(|scope| {
+            let halves = items.split_at(items.len() / 2);
+            let other = scope.spawn(move || engine.run(cell.op(), halves.1));
+            engine.run(cell.op(), halves.0)?;
+            other.join().expect("a reader does not panic")
+        })?,
+        writers => {
+            engine.run_at_once(cell.op(), items, writers)?;
+        }
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e6 / items.len() as f64)
+}
+
+/// Each session once, after opening.
+fn cold(entries: &mut [Entry], size: Size, picker: &mut Picker, effort: Effort) -> Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); entries.len()];
+    for turn in turns(effort.rounds.min(3), entries.len()) {
+        let entry = &mut entries[turn];
+        if !entry.is_on_disk() {
+            continue;
+        }
+        let items: Vec<_> = (0..300)
+            .map(|_| sessions_of(entry).item(picker.below(size.count)))
+            .collect();
+        entry.reopen()?;
+        samples[turn].push(time(entry.engine(), Cell::LoadCold, &items)?);
+    }
+    Ok(samples)
+}
+
+fn show(report: &mut Report, size: Size, found: &Found) -> Result<()> {
+    report.section(&size.title(), "µs for one operation; lower is better.");
+    let head: Vec<&str> = ["µs"].into_iter().chain(found.names.iter().copied()).collect();
+    let mut table = Table::new(&head);
+    for (cell, values) in &found.cells {
+        table.row(
+            [cell.name().to_owned()]
+                .into_iter()
+                .chain(values.iter().map(|value| number(*value))),
+        );
+    }
+    report.table(&table);
+    let group = |cell: Cell| Group {
+        title: cell.name().to_owned(),
+        bars: found
+            .names
+            .iter()
+            .zip(&found.cells[&cell])
+            .filter(|(_, value)| value.is_finite())
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect(),
+    };
+    let file = size.title().replace(" × ", "-").replace(' ', "").to_lowercase();
+    for (kind, cells) in [
+        ("loads", &[Cell::LoadHot, Cell::LoadAny, Cell::LoadCold][..]),
+        (
+            "writes",
+            &[Cell::ReplaceMany, Cell::TouchMany, Cell::CreateMany, Cell::DeleteMany][..],
+        ),
+    ] {
+        report.bars(
+            &format!("{kind}-{file}"),
+            &Bars {
+                title: format!(
+                    "{} of {} sessions",
+                    if kind == "loads" { "Loads" } else { "Writes" },
+                    size.title()
+                ),
+                subtitle: "µs for one operation, logarithmic; lower is better".to_owned(),
+                scale: Scale::Log,
+                groups: cells.iter().map(|cell| group(*cell)).collect(),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes that wait for the disk: one after the other, and by many writers at once.
+fn durable(report: &mut Report, redis: &RedisServer, effort: Effort) -> Result<Vec<Goal>> {
+    const WRITERS: [usize; 3] = [1, 64, 256];
+    let sessions = Sessions::new(300);
+    let mut entries = Vec::new();
+    for open in engines(Engines::All).into_iter().take(4) {
+        let entry = Entry::new(open, sessions, Sync::Durable, redis.url())?;
+        entry.engine().fill(0..HOT)?;
+        entries.push(entry);
+    }
+    report.section(
+        "Durable writes",
+        "Every create has reached the disk when it is answered (`Durability::PowerLoss` for ours). Throughput in writes/s, **higher is \
+         better**; latencies in ms, **lower is better**. *raw fjall* syncs after every write.",
+    );
+    let mut table = Table::new(&["engine, writers", "writes/s", "p50 ms", "p99 ms", "max ms"]);
+    let mut found = BTreeMap::new();
+    let mut next = HOT;
+    for writers in WRITERS {
+        let mut rates = vec![Samples::default(); entries.len()];
+        let mut latencies = vec![Samples::default(); entries.len()];
+        for turn in turns(effort.rounds, entries.len()) {
+            let entry = &entries[turn];
+            // As many as take about a second on a disk that syncs in 1 ms.
+            let count = if turn == 0 {
+                16 * writers.max(8)
+            } else {
+                (2 * writers).max(64)
+            };
+            let items: Vec<_> = (next..next + count as u64)
+                .map(|number| sessions.item(number))
+                .collect();
+            next += count as u64;
+            let (took, taken) = timed(|| entry.engine().run_at_once(Op::Create, &items, writers));
+            latencies[turn].extend(&taken?);
+            rates[turn].push(count as f64 / took.as_secs_f64());
+        }
+        for (turn, entry) in entries.iter().enumerate() {
+            let (rate, taken) = (rates[turn].median(), &latencies[turn]);
+            found.insert((writers, turn), (rate, taken.median(), taken.quantile(0.99)));
+            table.row(
+                [format!("{}, {writers}", entry.engine().name())].into_iter().chain(
+                    [
+                        rate,
+                        taken.median() / 1e3,
+                        taken.quantile(0.99) / 1e3,
+                        taken.quantile(1.0) / 1e3,
+                    ]
+                    .map(number),
+                ),
+            );
+        }
+    }
+    report.table(&table);
+    // One fsync per write, as long as it takes: raw fjall with one writer.
+    let (one_rate, one_sync, _) = found[&(1, 1)];
+    let (many_rate, _, many_late) = found[&(64, 0)];
+    Ok(vec![
+        Goal::at_least(
+            "6. durable creates by 64 writers, of the throughput of one fsync per write",
+            6.0,
+            " ×",
+            many_rate / one_rate,
+        ),
+        Goal::at_most(
+            "6. durable creates by 64 writers: p99 in fsyncs",
+            10.0,
+            "",
+            many_late / one_sync,
+        ),
+    ])
+}
