@@ -14,6 +14,8 @@ use super::{Engine, Item, Op, Sessions, Setup, Sync};
 pub struct Sqlite {
     path: PathBuf,
     writer: Mutex<Connection>,
+    /// Waits for the disk at every commit.
+    durable: Mutex<Connection>,
     sessions: Sessions,
     sync: Sync,
     cache: u64,
@@ -29,6 +31,7 @@ impl Sqlite {
              create index if not exists deadlines on sessions (expires);",
         )?;
         Ok(Self {
+            durable: Mutex::new(connect(&path, Sync::Durable, setup.cache)?),
             path,
             writer: Mutex::new(writer),
             sessions: setup.sessions,
@@ -112,9 +115,10 @@ impl Engine for Sqlite {
         match op {
             Op::Load => items.iter().try_for_each(|item| self.load(item)),
             // The lock is taken for each, as by requests of a server.
-            _ => items
-                .iter()
-                .try_for_each(|item| self.write(&*self.writer.lock().expect("no writer panicked"), op, item)),
+            _ => items.iter().try_for_each(|item| {
+                let writer = if op == Op::Delete { &self.durable } else { &self.writer };
+                self.write(&writer.lock().expect("no writer panicked"), op, item)
+            }),
         }
     }
 
