@@ -8,7 +8,15 @@ pub mod peers;
 pub mod site;
 
 #[cfg(feature = "peers")]
+pub mod fleet;
+#[cfg(feature = "peers")]
 pub mod goals;
+#[cfg(feature = "peers")]
+pub mod heartbeat;
+#[cfg(feature = "peers")]
+pub mod http;
+#[cfg(feature = "peers")]
+pub mod load;
 #[cfg(feature = "peers")]
 pub mod machine;
 #[cfg(feature = "peers")]
@@ -17,6 +25,8 @@ pub mod micro;
 pub mod plot;
 #[cfg(feature = "peers")]
 pub mod process;
+#[cfg(feature = "peers")]
+pub mod redis;
 #[cfg(feature = "peers")]
 pub mod report;
 #[cfg(feature = "peers")]

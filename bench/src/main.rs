@@ -35,13 +35,17 @@ mod measure {
     use std::path::{Path, PathBuf};
 
     use anyhow::Result;
-    use bench::{micro, store};
+    use bench::{fleet, http, micro, redis, store};
     use clap::{Args, Subcommand};
 
     #[derive(Subcommand)]
     pub(super) enum Command {
         /// What a session costs a request in process
         Micro(Options),
+        /// What a session costs a server, and the runtime's heartbeat
+        Http(Options),
+        /// What a session on Redis costs the application and Redis
+        Redis(Options),
         /// What one operation of a store takes
         Store {
             #[command(flatten)]
@@ -49,6 +53,17 @@ mod measure {
             /// Also 1 M sessions of 2 KiB and 10 M of 300 B: some ten minutes and 15 GB of disk more
             #[arg(long)]
             large: bool,
+        },
+        /// What `http` and `redis` start
+        #[command(hide = true)]
+        Serve {
+            server: String,
+            #[arg(long)]
+            port: u16,
+            #[arg(long)]
+            folder: PathBuf,
+            #[arg(long)]
+            redis: String,
         },
     }
 
@@ -72,6 +87,14 @@ mod measure {
             };
             self.out.clone().unwrap_or(usual)
         }
+
+        fn load(&self) -> fleet::Effort {
+            if self.quick {
+                fleet::Effort::QUICK
+            } else {
+                fleet::Effort::FULL
+            }
+        }
     }
 
     impl Command {
@@ -85,6 +108,14 @@ mod measure {
                         micro::Effort::FULL
                     },
                 ),
+                Self::Http(options) => http::run(&options.folder(), options.load()),
+                Self::Redis(options) => redis::run(&options.folder(), options.load()),
+                Self::Serve {
+                    server,
+                    port,
+                    folder,
+                    redis,
+                } => fleet::serve(&server, port, folder, redis),
                 Self::Store { options, large } => store::run(
                     &options.folder(),
                     match (options.quick, large) {

@@ -1,4 +1,4 @@
-//! The bare framework: the same routes without sessions. What a peer costs is what it takes over this.
+//! The bare frameworks: the same routes without sessions. What a peer costs is what it takes over this.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -18,17 +18,92 @@ impl AxumPeer for Bare {
 
     async fn site(&self, _: &Place) -> Result<Router> {
         Ok(Router::new()
-            .route("/untouched", get(|| async { "ok" }))
-            .route("/start", get(|| async { "ok" }))
+            .route("/untouched", get(nothing))
+            .route("/start", get(nothing))
             .route("/read", get(|| async { shown(None, None) }))
-            .route("/write", get(|| async { shown(Some(VALUE.to_owned()), Some(1)) }))
-            .route(
-                "/login",
-                get(|| async {
-                    std::hint::black_box(next_user());
-                    "ok"
-                }),
-            )
-            .route("/logout", get(|| async { "ok" })))
+            .route("/write", get(write))
+            .route("/login", get(login))
+            .route("/logout", get(nothing)))
+    }
+}
+
+async fn nothing() -> &'static str {
+    "ok"
+}
+
+async fn write() -> &'static str {
+    shown(Some(VALUE.to_owned()), Some(1))
+}
+
+async fn login() -> &'static str {
+    std::hint::black_box(next_user());
+    "ok"
+}
+
+#[cfg(feature = "peers")]
+pub use servers::{BareActix, BareRocket};
+
+#[cfg(feature = "peers")]
+mod servers {
+    use std::net::TcpListener;
+
+    use actix_web::{App, web};
+    use anyhow::Result;
+    use rocket::routes;
+
+    use super::super::servers::{Framework, Server, launch, rocket_on, serve_actix};
+    use crate::peers::Place;
+
+    pub struct BareActix;
+
+    impl Server for BareActix {
+        fn name(&self) -> &'static str {
+            "bare actix-web"
+        }
+
+        fn framework(&self) -> Framework {
+            Framework::Actix
+        }
+
+        fn serve(&self, _: &Place, listener: TcpListener) -> Result<()> {
+            let app = || {
+                App::new()
+                    .route("/start", web::get().to(super::nothing))
+                    .route("/read", web::get().to(super::nothing))
+                    .route("/write", web::get().to(super::write))
+            };
+            actix_web::rt::System::new().block_on(serve_actix(listener, app))
+        }
+    }
+
+    pub struct BareRocket;
+
+    #[rocket::get("/start")]
+    async fn start() -> &'static str {
+        super::nothing().await
+    }
+
+    #[rocket::get("/read")]
+    async fn read() -> &'static str {
+        super::nothing().await
+    }
+
+    #[rocket::get("/write")]
+    async fn write() -> &'static str {
+        super::write().await
+    }
+
+    impl Server for BareRocket {
+        fn name(&self) -> &'static str {
+            "bare Rocket"
+        }
+
+        fn framework(&self) -> Framework {
+            Framework::Rocket
+        }
+
+        fn serve(&self, _: &Place, listener: TcpListener) -> Result<()> {
+            launch(async { Ok(rocket_on(listener)?.mount("/", routes![start, read, write])) })
+        }
     }
 }

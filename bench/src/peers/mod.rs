@@ -5,12 +5,17 @@ mod counted;
 pub mod ours;
 
 #[cfg(feature = "peers")]
+pub mod actix_session;
 #[cfg(feature = "peers")]
 pub mod axum_session;
 #[cfg(feature = "peers")]
+pub mod ours_actix;
 #[cfg(feature = "peers")]
+pub mod ours_rocket;
 #[cfg(feature = "peers")]
+pub mod rocket_flex_session;
 #[cfg(feature = "peers")]
+pub mod servers;
 #[cfg(feature = "peers")]
 pub mod tower_sessions;
 
