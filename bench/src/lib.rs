@@ -8,6 +8,8 @@ pub mod peers;
 pub mod site;
 
 #[cfg(feature = "peers")]
+pub mod cleaner;
+#[cfg(feature = "peers")]
 pub mod fleet;
 #[cfg(feature = "peers")]
 pub mod goals;
@@ -19,6 +21,8 @@ pub mod http;
 pub mod load;
 #[cfg(feature = "peers")]
 pub mod machine;
+#[cfg(feature = "peers")]
+pub mod memory;
 #[cfg(feature = "peers")]
 pub mod micro;
 #[cfg(feature = "peers")]

@@ -17,6 +17,13 @@ struct Options {
 enum Command {
     /// Allocations, store calls and instructions of ours, against the bounds in the source
     Check,
+    /// What `check` runs under callgrind
+    #[command(hide = true)]
+    Counted {
+        peer: String,
+        scenario: String,
+        requests: u64,
+    },
     #[cfg(feature = "peers")]
     #[command(flatten)]
     Measure(measure::Command),
@@ -25,6 +32,11 @@ enum Command {
 fn main() -> Result<()> {
     match Options::parse().command {
         Command::Check => bench::check::run(),
+        Command::Counted {
+            peer,
+            scenario,
+            requests,
+        } => bench::check::counted(&peer, &scenario, requests),
         #[cfg(feature = "peers")]
         Command::Measure(command) => command.run(),
     }
@@ -35,7 +47,7 @@ mod measure {
     use std::path::{Path, PathBuf};
 
     use anyhow::Result;
-    use bench::{fleet, http, micro, redis, store};
+    use bench::{cleaner, fleet, http, memory, micro, redis, store};
     use clap::{Args, Subcommand};
 
     #[derive(Subcommand)]
@@ -53,6 +65,39 @@ mod measure {
             /// Also 1 M sessions of 2 KiB and 10 M of 300 B: some ten minutes and 15 GB of disk more
             #[arg(long)]
             large: bool,
+        },
+        /// What it takes to remove what has expired, and what requests feel of it
+        Cleaner {
+            #[command(flatten)]
+            options: Options,
+            /// 10 M sessions instead of 1 M: some ten minutes and 6 GB of disk
+            #[arg(long)]
+            large: bool,
+        },
+        /// What a session takes of memory and disk, and how long opening takes
+        Memory {
+            #[command(flatten)]
+            options: Options,
+            /// 10 M sessions instead of 1 M: some twenty minutes, 10 GB of memory and 15 GB of disk
+            #[arg(long)]
+            large: bool,
+        },
+        /// All of these, one after the other
+        All {
+            #[command(flatten)]
+            options: Options,
+            /// As of each command
+            #[arg(long)]
+            large: bool,
+        },
+        /// What `memory` starts
+        #[command(hide = true)]
+        Hold {
+            task: memory::Task,
+            kind: memory::Kind,
+            sessions: u64,
+            cache: u64,
+            folder: PathBuf,
         },
         /// What `http` and `redis` start
         #[command(hide = true)]
@@ -116,6 +161,42 @@ mod measure {
                     folder,
                     redis,
                 } => fleet::serve(&server, port, folder, redis),
+                Self::Cleaner { options, large } => cleaner::run(
+                    &options.folder(),
+                    match (options.quick, large) {
+                        (true, _) => cleaner::Effort::QUICK,
+                        (false, true) => cleaner::Effort::LARGE,
+                        (false, false) => cleaner::Effort::FULL,
+                    },
+                ),
+                Self::Memory { options, large } => memory::run(
+                    &options.folder(),
+                    match (options.quick, large) {
+                        (true, _) => 20_000,
+                        (false, true) => 10_000_000,
+                        (false, false) => 1_000_000,
+                    },
+                ),
+                Self::All { options, large } => {
+                    Self::Micro(options.clone()).run()?;
+                    Self::Http(options.clone()).run()?;
+                    Self::Redis(options.clone()).run()?;
+                    let (store, cleaner) = (options.clone(), options.clone());
+                    Self::Store { options: store, large }.run()?;
+                    Self::Cleaner {
+                        options: cleaner,
+                        large,
+                    }
+                    .run()?;
+                    Self::Memory { options, large }.run()
+                }
+                Self::Hold {
+                    task,
+                    kind,
+                    sessions,
+                    cache,
+                    folder,
+                } => memory::child(task, kind, sessions, cache, folder),
                 Self::Store { options, large } => store::run(
                     &options.folder(),
                     match (options.quick, large) {

@@ -10,13 +10,13 @@ use session_core::{
 
 use super::Calls;
 
-pub(super) struct Counted {
+pub struct Counted {
     inner: Arc<dyn Store>,
     calls: Calls,
 }
 
 impl Counted {
-    pub(super) fn new(inner: Arc<dyn Store>, calls: Calls) -> Self {
+    pub fn new(inner: Arc<dyn Store>, calls: Calls) -> Self {
         Self { inner, calls }
     }
 

@@ -1,7 +1,7 @@
 //! What is measured, one library a file: each builds the [site](crate::site) on its framework.
 
 pub mod bare;
-mod counted;
+pub mod counted;
 pub mod ours;
 
 #[cfg(feature = "peers")]

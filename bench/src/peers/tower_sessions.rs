@@ -52,7 +52,7 @@ impl AxumPeer for TowerSessions {
                 Ok(before::site(tower_sessions_redis_store::RedisStore::new(pool), place))
             }
             Self::Sqlite => {
-                let connection = tokio_rusqlite::Connection::open(place.folder()?.join("sessions.sqlite")).await?;
+                let connection = tokio_rusqlite::Connection::open(place.folder()?.with_extension("sqlite")).await?;
                 // As applications set SQLite up: without these it syncs every write twice.
                 connection
                     .call(|connection| {
