@@ -167,6 +167,5 @@ pub fn serve(word: &str, port: u16, folder: PathBuf, redis: String) -> Result<()
         redis: Some(redis),
         calls: None,
     };
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
-    servers::named(word)?.serve(&place, listener)
+    servers::named(word)?.serve(&place, port)
 }

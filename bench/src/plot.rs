@@ -37,7 +37,7 @@ fn colour(label: &str) -> RGBColor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     Linear,
-    /// From 1 on; for values that differ by orders of magnitude.
+    /// For values that differ by orders of magnitude.
     Log,
 }
 
@@ -77,21 +77,24 @@ impl Bars {
         root.draw(&text(&self.title, (16, 12), 19, INK))?;
         root.draw(&text(&self.subtitle, (16, 38), 13, FAINT))?;
 
-        let values = self
-            .groups
-            .iter()
-            .flat_map(|group| &group.bars)
-            .map(|(_, value)| *value);
-        let most = values.filter(|value| value.is_finite()).fold(1.0, f64::max);
+        let all = || self.groups.iter().flat_map(|group| &group.bars);
+        let values = || all().map(|(_, value)| *value).filter(|value| *value > 0.0);
+        let most = values().fold(f64::MIN_POSITIVE, f64::max);
+        // The power of ten below the least value, where a logarithmic axis begins.
+        let least = 10_f64.powf(values().fold(most, f64::min).log10().floor());
         let room = f64::from(WIDTH - LABELS - VALUES);
         let length = |value: f64| match self.scale {
             Scale::Linear => (value.max(0.0) / most * room) as i32,
-            Scale::Log => (value.max(1.0).log10() / most.max(10.0).log10() * room) as i32,
+            Scale::Log => ((value.max(least) / least).log10() / (most / least).log10() * room) as i32,
         };
         if self.scale == Scale::Log {
-            for decade in 0..=most.log10() as i32 {
-                let x = LABELS + length(10_f64.powi(decade));
+            let mut decade = least;
+            while decade <= most {
+                let x = LABELS + length(decade);
                 root.draw(&PathElement::new(vec![(x, TOP), (x, height - 8)], GRID))?;
+                let above = style(11, FAINT, HPos::Center, VPos::Bottom);
+                root.draw(&Text::new(number(decade), (x, TOP - 2), above))?;
+                decade *= 10.0;
             }
         }
         let mut y = TOP;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -111,14 +112,14 @@ pub fn resident() -> Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// Bytes of all files in a folder.
+/// Bytes of the disk that all files in a folder occupy.
 pub fn bytes_of(folder: &std::path::Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         bytes += match entry.metadata()? {
             data if data.is_dir() => bytes_of(&entry.path())?,
-            data => data.len(),
+            data => data.blocks() * 512,
         };
     }
     Ok(bytes)

@@ -1,7 +1,5 @@
 //! actix-session on actix-web.
 
-use std::net::TcpListener;
-
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::{CookieSessionStore, RedisSessionStore};
 use actix_session::{Session, SessionMiddleware};
@@ -33,7 +31,7 @@ impl Server for ActixSession {
         Framework::Actix
     }
 
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()> {
+    fn serve(&self, place: &Place, port: u16) -> Result<()> {
         let key = Key::from(&[7; 64]);
         actix_web::rt::System::new().block_on(async {
             match self {
@@ -44,7 +42,7 @@ impl Server for ActixSession {
                         let sessions = sessions.cookie_content_security(CookieContentSecurity::Private).build();
                         App::new().wrap(sessions).configure(routes)
                     };
-                    serve_actix(listener, app).await
+                    serve_actix(port, app).await
                 }
                 Self::Redis => {
                     let store = RedisSessionStore::new(place.redis()?).await?;
@@ -52,7 +50,7 @@ impl Server for ActixSession {
                         let sessions = SessionMiddleware::builder(store.clone(), key.clone()).cookie_secure(false);
                         App::new().wrap(sessions.build()).configure(routes)
                     };
-                    serve_actix(listener, app).await
+                    serve_actix(port, app).await
                 }
             }
         })

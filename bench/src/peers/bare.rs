@@ -45,8 +45,6 @@ pub use servers::{BareActix, BareRocket};
 
 #[cfg(feature = "peers")]
 mod servers {
-    use std::net::TcpListener;
-
     use actix_web::{App, web};
     use anyhow::Result;
     use rocket::routes;
@@ -65,14 +63,14 @@ mod servers {
             Framework::Actix
         }
 
-        fn serve(&self, _: &Place, listener: TcpListener) -> Result<()> {
+        fn serve(&self, _: &Place, port: u16) -> Result<()> {
             let app = || {
                 App::new()
                     .route("/start", web::get().to(super::nothing))
                     .route("/read", web::get().to(super::nothing))
                     .route("/write", web::get().to(super::write))
             };
-            actix_web::rt::System::new().block_on(serve_actix(listener, app))
+            actix_web::rt::System::new().block_on(serve_actix(port, app))
         }
     }
 
@@ -102,8 +100,8 @@ mod servers {
             Framework::Rocket
         }
 
-        fn serve(&self, _: &Place, listener: TcpListener) -> Result<()> {
-            launch(async { Ok(rocket_on(listener)?.mount("/", routes![start, read, write])) })
+        fn serve(&self, _: &Place, port: u16) -> Result<()> {
+            launch(async { Ok(rocket_on(port).mount("/", routes![start, read, write])) })
         }
     }
 }

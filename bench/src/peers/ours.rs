@@ -36,7 +36,7 @@ impl Ours {
             #[cfg(feature = "peers")]
             Self::Redis => Arc::new(adapter_axum::RedisStore::builder(place.redis()?).open().await?),
             #[cfg(feature = "near-cache")]
-            Self::RedisNear => Arc::new(super::near_cache(place.redis()?).await?),
+            Self::RedisNear => Arc::new(near_cache(place.redis()?).await?),
         };
         Ok(match &place.calls {
             Some(calls) => Arc::new(super::counted::Counted::new(store, calls.clone())),
@@ -106,4 +106,14 @@ async fn login(session: Session) -> Answer {
 async fn logout(session: Session) -> Answer {
     session.logout();
     Ok("ok")
+}
+
+/// Records that are hot stay in this process until the server says that they changed: 64 MiB, and at most one second.
+#[cfg(feature = "near-cache")]
+async fn near_cache(url: &str) -> Result<adapter_axum::RedisStore> {
+    let second = std::time::Duration::from_secs(1);
+    Ok(adapter_axum::RedisStore::builder(url)
+        .near_cache(64 << 20, second)
+        .open()
+        .await?)
 }

@@ -1,7 +1,5 @@
 //! Ours on actix-web.
 
-use std::net::TcpListener;
-
 use actix_web::error::ErrorInternalServerError;
 use actix_web::{App, web};
 use adapter_actix::{Session, SessionMiddleware};
@@ -23,7 +21,7 @@ impl Server for OursActix {
         Framework::Actix
     }
 
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()> {
+    fn serve(&self, place: &Place, port: u16) -> Result<()> {
         actix_web::rt::System::new().block_on(async {
             let sessions = SessionMiddleware::from_engine(self.0.engine(place).await?);
             let app = move || {
@@ -33,7 +31,7 @@ impl Server for OursActix {
                     .route("/read", web::get().to(read))
                     .route("/write", web::get().to(write))
             };
-            serve_actix(listener, app).await
+            serve_actix(port, app).await
         })
     }
 }

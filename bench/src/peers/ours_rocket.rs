@@ -1,7 +1,5 @@
 //! Ours on Rocket.
 
-use std::net::TcpListener;
-
 use adapter_rocket::{Session, SessionFairing};
 use anyhow::Result;
 use rocket::http::Status;
@@ -23,12 +21,10 @@ impl Server for OursRocket {
         Framework::Rocket
     }
 
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()> {
+    fn serve(&self, place: &Place, port: u16) -> Result<()> {
         launch(async {
             let sessions = SessionFairing::from_engine(self.0.engine(place).await?);
-            Ok(rocket_on(listener)?
-                .attach(sessions)
-                .mount("/", routes![start, read, write]))
+            Ok(rocket_on(port).attach(sessions).mount("/", routes![start, read, write]))
         })
     }
 }

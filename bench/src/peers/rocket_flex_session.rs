@@ -1,12 +1,10 @@
 //! rocket_flex_session on Rocket. It keeps one value of the application's own type, not a map of values.
 
-use std::convert::Infallible;
-use std::net::TcpListener;
-
 use anyhow::Result;
 use rocket::routes;
 use rocket_flex_session::storage::redis::{RedisFormat, RedisFredStorage, RedisValue, SessionRedis};
 use rocket_flex_session::{RocketFlexSession, Session, SessionIdentifier};
+use std::convert::Infallible;
 
 use super::servers::{Framework, Server, launch, rocket_on};
 use super::{Place, shown};
@@ -72,7 +70,7 @@ impl Server for FlexSession {
         Framework::Rocket
     }
 
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()> {
+    fn serve(&self, place: &Place, port: u16) -> Result<()> {
         launch(async {
             let sessions = RocketFlexSession::<Visitor>::builder().with_options(|options| options.secure = false);
             let sessions = match self {
@@ -85,9 +83,7 @@ impl Server for FlexSession {
                     sessions.storage(RedisFredStorage::builder().pool(pool).build()).build()
                 }
             };
-            Ok(rocket_on(listener)?
-                .attach(sessions)
-                .mount("/", routes![start, read, write]))
+            Ok(rocket_on(port).attach(sessions).mount("/", routes![start, read, write]))
         })
     }
 }

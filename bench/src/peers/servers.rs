@@ -1,6 +1,6 @@
 //! [`Server`]: a peer as a server of its own process, on any framework. [`ALL`] lists those that `http` measures.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, Result};
 
@@ -43,8 +43,8 @@ pub trait Server: Send + Sync {
 
     fn framework(&self) -> Framework;
 
-    /// Serves the [site](crate::site) on this socket, until the process ends.
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()>;
+    /// Serves the [site](crate::site) on this port of the loopback interface, until the process ends.
+    fn serve(&self, place: &Place, port: u16) -> Result<()>;
 }
 
 /// Every peer on axum is also a server.
@@ -59,7 +59,8 @@ impl<P: AxumPeer> Server for OnAxum<P> {
         Framework::Axum
     }
 
-    fn serve(&self, place: &Place, listener: TcpListener) -> Result<()> {
+    fn serve(&self, place: &Place, port: u16) -> Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .enable_all()
@@ -113,7 +114,7 @@ pub fn named(word: &str) -> Result<Box<dyn Server>> {
 
 /// Runs a site on actix.
 pub(super) async fn serve_actix<T, B>(
-    listener: TcpListener,
+    port: u16,
     app: impl Fn() -> actix_web::App<T> + Send + Clone + 'static,
 ) -> Result<()>
 where
@@ -128,25 +129,23 @@ where
 {
     actix_web::HttpServer::new(app)
         .workers(WORKERS)
-        .listen(listener)?
+        .bind((Ipv4Addr::LOCALHOST, port))?
         .run()
         .await?;
     Ok(())
 }
 
-/// Rocket's configuration for a port of this machine. It opens the socket by itself.
-pub(super) fn rocket_on(listener: TcpListener) -> Result<rocket::Rocket<rocket::Build>> {
-    let port = listener.local_addr()?.port();
-    drop(listener);
+/// A rocket that listens there.
+pub(super) fn rocket_on(port: u16) -> rocket::Rocket<rocket::Build> {
     let config = rocket::Config {
-        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        address: Ipv4Addr::LOCALHOST.into(),
         port,
         workers: WORKERS,
         log_level: rocket::config::LogLevel::Off,
         secret_key: rocket::config::SecretKey::from(&[7; 64]),
         ..rocket::Config::default()
     };
-    Ok(rocket::custom(config))
+    rocket::custom(config)
 }
 
 /// Runs a rocket, on workers as it would have them from `#[launch]`.

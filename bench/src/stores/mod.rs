@@ -9,8 +9,8 @@ pub mod sqlite;
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -48,18 +48,24 @@ pub trait Engine: Send + std::marker::Sync {
     /// Does the same to each of these sessions, one after the other, on this thread.
     fn run(&self, op: Op, items: &[Item]) -> Result<()>;
 
-    /// Does the same to each of these sessions, by so many writers at once; how long each took, in µs.
-    fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<Samples> {
+    /// Does the same to each of these sessions, by so many writers at once.
+    fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<AtOnce> {
         let (next, taken) = (AtomicUsize::new(0), Mutex::new(Samples::default()));
+        let ready = Barrier::new(writers + 1);
         std::thread::scope(|scope| {
-            let lanes: Vec<_> = (0..writers)
-                .map(|_| scope.spawn(|| lane(self, op, items, &next, &taken)))
-                .collect();
+            let start = || scope.spawn(|| lane(self, op, items, &next, &taken, &ready));
+            let lanes: Vec<_> = (0..writers).map(|_| start()).collect();
+            ready.wait();
+            let started = Instant::now();
             lanes
                 .into_iter()
-                .try_for_each(|lane| lane.join().expect("a writer does not panic"))
-        })?;
-        Ok(taken.into_inner().expect("no writer panicked"))
+                .try_for_each(|lane| lane.join().expect("a writer does not panic"))?;
+            anyhow::Ok(started.elapsed())
+        })
+        .map(|took| AtOnce {
+            took,
+            latencies: taken.into_inner().expect("no writer panicked"),
+        })
     }
 
     /// Lets go of its files, so that the next one reads them from the disk.
@@ -72,8 +78,10 @@ fn lane(
     items: &[Item],
     next: &AtomicUsize,
     taken: &Mutex<Samples>,
+    ready: &Barrier,
 ) -> Result<()> {
     let mut mine = Samples::default();
+    ready.wait();
     while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
         let started = Instant::now();
         engine.run(op, std::slice::from_ref(item))?;
@@ -81,6 +89,14 @@ fn lane(
     }
     taken.lock().expect("no writer panicked").extend(&mine);
     Ok(())
+}
+
+/// What writers at once took, without starting them.
+pub struct AtOnce {
+    /// Until the last one was done.
+    pub took: Duration,
+    /// µs of each operation.
+    pub latencies: Samples,
 }
 
 /// Keys and records of the sessions that are measured: all engines store the same bytes.

@@ -11,7 +11,7 @@ use session_core::{Admission, Created, Deleted, MemoryStore, Replaced, Store, To
 use session_fjall::{Durability, FjallStore};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Engine, Item, Op, Sessions, Setup, Sync};
+use super::{AtOnce, Engine, Item, Op, Sessions, Setup, Sync};
 use crate::measure::{Samples, micros};
 
 /// One of our stores.
@@ -142,27 +142,32 @@ impl Engine for Ours {
     }
 
     /// Tasks instead of threads.
-    fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<Samples> {
+    fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<AtOnce> {
+        let share = |lane| items.iter().skip(lane).step_by(writers).cloned().collect::<Vec<_>>();
+        let shares: Vec<_> = (0..writers).map(share).collect();
         self.runtime.block_on(async {
+            let started = Instant::now();
             let mut lanes = tokio::task::JoinSet::new();
-            for lane in 0..writers {
+            for share in shares {
                 let (store, sessions) = (Arc::clone(&self.store), self.sessions);
-                let mine: Vec<Item> = items.iter().skip(lane).step_by(writers).cloned().collect();
                 lanes.spawn(async move {
                     let mut taken = Samples::default();
-                    for item in mine {
+                    for item in &share {
                         let started = Instant::now();
-                        apply(&*store, sessions, op, &item).await?;
+                        apply(&*store, sessions, op, item).await?;
                         taken.push(micros(started.elapsed()));
                     }
                     anyhow::Ok(taken)
                 });
             }
-            let mut taken = Samples::default();
+            let mut latencies = Samples::default();
             while let Some(lane) = lanes.join_next().await {
-                taken.extend(&lane??);
+                latencies.extend(&lane??);
             }
-            Ok(taken)
+            Ok(AtOnce {
+                took: started.elapsed(),
+                latencies,
+            })
         })
     }
 
