@@ -10,6 +10,8 @@ pub mod site;
 #[cfg(feature = "peers")]
 pub mod cleaner;
 #[cfg(feature = "peers")]
+pub mod durable;
+#[cfg(feature = "peers")]
 pub mod fleet;
 #[cfg(feature = "peers")]
 pub mod goals;

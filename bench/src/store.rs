@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use tempfile::TempDir;
 
+use crate::durable;
 use crate::goals::Goal;
 use crate::measure::{Picker, Samples, micros, timed, turns};
 use crate::plot::{Bars, Group, Scale};
-use crate::process::{RedisServer, forget_cached};
+use crate::process::RedisServer;
 use crate::report::{Report, Table, number};
-use crate::stores::{Engine, Item, Op, Sessions, Setup, Sync, dashmap, ours, raw_fjall, redb, redis, sqlite};
+use crate::stores::entry::{CACHE, Entry, FJALL, IN_MEMORY, ON_DISK, Open};
+use crate::stores::{Engine, Item, Op, Sessions, Sync};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,16 @@ pub enum Engines {
     All,
     /// Ours and the engine beneath it: for sizes that take minutes to fill.
     Fjall,
+}
+
+impl Engines {
+    fn all(self) -> Vec<Open> {
+        let fjall = FJALL.into_iter();
+        match self {
+            Self::All => fjall.chain(ON_DISK).chain(IN_MEMORY).collect(),
+            Self::Fjall => fjall.collect(),
+        }
+    }
 }
 
 const fn size(count: u64, bytes: usize, engines: Engines) -> Size {
@@ -70,9 +81,6 @@ impl Effort {
         sizes: &[size(10_000, 300, Engines::All)],
     };
 }
-
-/// Enough for the sessions in use, not for a million of them.
-const CACHE: u64 = 64 * 1024 * 1024;
 
 /// Sessions that are in use.
 const HOT: u64 = 10_000;
@@ -185,7 +193,7 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
             *many,
         ));
     }
-    goals.extend(durable(&mut report, &redis, effort)?);
+    goals.extend(durable::run(&mut report, &redis, effort.rounds)?);
     report.goals(&goals);
     report.finish()
 }
@@ -242,68 +250,10 @@ impl Size {
     }
 }
 
-/// An engine and the folder that it keeps its files in.
-struct Entry {
-    engine: Option<Box<dyn Engine>>,
-    open: fn(&Setup) -> Result<Box<dyn Engine>>,
-    setup: Setup,
-    folder: TempDir,
-}
-
-impl Entry {
-    fn new(open: fn(&Setup) -> Result<Box<dyn Engine>>, sessions: Sessions, sync: Sync, redis: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let setup = Setup {
-            folder: folder.path().join("store"),
-            sessions,
-            sync,
-            cache: CACHE,
-            redis: redis.to_owned(),
-        };
-        Ok(Self {
-            engine: Some(open(&setup)?),
-            open,
-            setup,
-            folder,
-        })
-    }
-
-    fn engine(&self) -> &dyn Engine {
-        self.engine.as_deref().expect("it is open but while it is reopened")
-    }
-
-    fn reopen(&mut self) -> Result<()> {
-        if let Some(engine) = self.engine.take() {
-            engine.close()?;
-        }
-        forget_cached(self.folder.path())?;
-        self.engine = Some((self.open)(&self.setup)?);
-        Ok(())
-    }
-
-    fn is_on_disk(&self) -> bool {
-        !matches!(self.engine().name(), "Redis, socket" | "sharded map (dashmap)")
-    }
-}
-
-fn engines(which: Engines) -> Vec<fn(&Setup) -> Result<Box<dyn Engine>>> {
-    let mut engines: Vec<fn(&Setup) -> Result<Box<dyn Engine>>> =
-        vec![|setup| Ok(Box::new(ours::Ours::fjall(setup)?)), |setup| {
-            Ok(Box::new(raw_fjall::RawFjall::open(setup)?))
-        }];
-    if which == Engines::All {
-        engines.push(|setup| Ok(Box::new(redb::Redb::open(setup)?)));
-        engines.push(|setup| Ok(Box::new(sqlite::Sqlite::open(setup)?)));
-        engines.push(|setup| Ok(Box::new(redis::Redis::open(setup)?)));
-        engines.push(|setup| Ok(Box::new(dashmap::Map::open(setup))));
-    }
-    engines
-}
-
 fn one_size(redis: &RedisServer, size: Size, effort: Effort) -> Result<Found> {
     let sessions = Sessions::new(size.bytes);
     let mut entries = Vec::new();
-    for open in engines(size.engines) {
+    for open in size.engines.all() {
         let mut entry = Entry::new(open, sessions, Sync::Relaxed, redis.url())?;
         let (took, filled) = timed(|| entry.engine().fill(0..size.count));
         filled?;
@@ -486,77 +436,4 @@ fn show(report: &mut Report, size: Size, found: &Found) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// Writes that wait for the disk: one after the other, and by many writers at once.
-fn durable(report: &mut Report, redis: &RedisServer, effort: Effort) -> Result<Vec<Goal>> {
-    const WRITERS: [usize; 3] = [1, 64, 256];
-    let sessions = Sessions::new(300);
-    let mut entries = Vec::new();
-    for open in engines(Engines::All).into_iter().take(4) {
-        let entry = Entry::new(open, sessions, Sync::Durable, redis.url())?;
-        entry.engine().fill(0..HOT)?;
-        entries.push(entry);
-    }
-    report.section(
-        "Durable writes",
-        "Every create has reached the disk when it is answered (`Durability::PowerLoss` for ours). Throughput in writes/s, **higher is \
-         better**; latencies in ms, **lower is better**. *raw fjall* syncs after every write.",
-    );
-    let mut table = Table::new(&["engine, writers", "writes/s", "p50 ms", "p99 ms", "max ms"]);
-    let mut found = BTreeMap::new();
-    let mut next = HOT;
-    for writers in WRITERS {
-        let mut rates = vec![Samples::default(); entries.len()];
-        let mut latencies = vec![Samples::default(); entries.len()];
-        for turn in turns(effort.rounds, entries.len()) {
-            let entry = &entries[turn];
-            // As many as take about a second on a disk that syncs in 1 ms.
-            let count = if turn == 0 {
-                16 * writers.max(8)
-            } else {
-                (2 * writers).max(64)
-            };
-            let items: Vec<_> = (next..next + count as u64)
-                .map(|number| sessions.item(number))
-                .collect();
-            next += count as u64;
-            let written = entry.engine().run_at_once(Op::Create, &items, writers)?;
-            latencies[turn].extend(&written.latencies);
-            rates[turn].push(count as f64 / written.took.as_secs_f64());
-        }
-        for (turn, entry) in entries.iter().enumerate() {
-            let (rate, taken) = (rates[turn].median(), &latencies[turn]);
-            found.insert((writers, turn), (rate, taken.median(), taken.quantile(0.99)));
-            table.row(
-                [format!("{}, {writers}", entry.engine().name())].into_iter().chain(
-                    [
-                        rate,
-                        taken.median() / 1e3,
-                        taken.quantile(0.99) / 1e3,
-                        taken.quantile(1.0) / 1e3,
-                    ]
-                    .map(number),
-                ),
-            );
-        }
-    }
-    report.table(&table);
-    // One fsync per write, as long as it takes: raw fjall with one writer.
-    let (one_rate, one_sync, _) = found[&(1, 1)];
-    let (many_rate, _, many_late) = found[&(64, 0)];
-    Ok(vec![
-        Goal::at_least(
-            "6. durable creates by 64 writers, of the throughput of one fsync per write",
-            6.0,
-            " ×",
-            many_rate / one_rate,
-        ),
-        Goal::at_most(
-            "6. durable creates by 64 writers: p99 in fsyncs",
-            10.0,
-            "",
-            many_late / one_sync,
-        ),
-    ])
 }

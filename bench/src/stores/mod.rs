@@ -1,6 +1,7 @@
 //! What keeps records, one engine a file: ours, the engine beneath it, and other engines with the least that sessions would need from them.
 
 pub mod dashmap;
+pub mod entry;
 pub mod ours;
 pub mod raw_fjall;
 pub mod redb;
