@@ -48,6 +48,10 @@ mod progress;
 mod read;
 mod stats;
 mod store;
+// What tests of the crate and beside it make records with.
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 mod verify;
 
 pub use builder::FjallStoreBuilder;

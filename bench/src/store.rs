@@ -1,0 +1,439 @@
+//! `store`: what one operation of a store takes, beside the same operation of the engine beneath ours and of other engines.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::durable;
+use crate::goals::Goal;
+use crate::measure::{Picker, Samples, micros, timed, turns};
+use crate::plot::{Bars, Group, Scale};
+use crate::process::RedisServer;
+use crate::report::{Report, Table, number};
+use crate::stores::entry::{CACHE, Entry, FJALL, IN_MEMORY, ON_DISK, Open};
+use crate::stores::{Engine, Item, Op, Sessions, Sync};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    pub rounds: usize,
+    /// How long one figure of one round may take, in ms.
+    pub millis: f64,
+    pub sizes: &'static [Size],
+}
+
+/// So many sessions of so many bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub count: u64,
+    pub bytes: usize,
+    pub engines: Engines,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engines {
+    All,
+    /// Ours and the engine beneath it: for sizes that take minutes to fill.
+    Fjall,
+}
+
+impl Engines {
+    fn all(self) -> Vec<Open> {
+        let fjall = FJALL.into_iter();
+        match self {
+            Self::All => fjall.chain(ON_DISK).chain(IN_MEMORY).collect(),
+            Self::Fjall => fjall.collect(),
+        }
+    }
+}
+
+const fn size(count: u64, bytes: usize, engines: Engines) -> Size {
+    Size { count, bytes, engines }
+}
+
+impl Effort {
+    pub const FULL: Self = Self {
+        rounds: 5,
+        millis: 60.0,
+        sizes: &[
+            size(100_000, 300, Engines::All),
+            size(100_000, 2048, Engines::All),
+            size(1_000_000, 300, Engines::All),
+        ],
+    };
+    /// With what does not fit into a few minutes.
+    pub const LARGE: Self = Self {
+        sizes: &[
+            size(100_000, 300, Engines::All),
+            size(100_000, 2048, Engines::All),
+            size(1_000_000, 300, Engines::All),
+            size(1_000_000, 2048, Engines::Fjall),
+            size(10_000_000, 300, Engines::Fjall),
+        ],
+        ..Self::FULL
+    };
+    pub const QUICK: Self = Self {
+        rounds: 3,
+        millis: 15.0,
+        sizes: &[size(10_000, 300, Engines::All)],
+    };
+}
+
+/// Sessions that are in use.
+const HOT: u64 = 10_000;
+
+/// What is measured of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    LoadHot,
+    LoadHotTwo,
+    LoadAny,
+    LoadCold,
+    Replace,
+    ReplaceMany,
+    Touch,
+    TouchMany,
+    Create,
+    CreateMany,
+    Delete,
+    DeleteMany,
+}
+
+impl Cell {
+    const ALL: [Self; 12] = [
+        Self::LoadHot,
+        Self::LoadHotTwo,
+        Self::LoadAny,
+        Self::LoadCold,
+        Self::Replace,
+        Self::ReplaceMany,
+        Self::Touch,
+        Self::TouchMany,
+        Self::Create,
+        Self::CreateMany,
+        Self::Delete,
+        Self::DeleteMany,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadHot => "load, hot",
+            Self::LoadHotTwo => "load, hot, 2 threads",
+            Self::LoadAny => "load, any",
+            Self::LoadCold => "load, cold",
+            Self::Replace => "replace",
+            Self::ReplaceMany => "replace, 64 at once",
+            Self::Touch => "touch",
+            Self::TouchMany => "touch, 64 at once",
+            Self::Create => "create",
+            Self::CreateMany => "create, 64 at once",
+            Self::Delete => "delete, durable",
+            Self::DeleteMany => "delete, durable, 64 at once",
+        }
+    }
+
+    fn op(self) -> Op {
+        match self {
+            Self::LoadHot | Self::LoadHotTwo | Self::LoadAny | Self::LoadCold => Op::Load,
+            Self::Replace | Self::ReplaceMany => Op::Replace,
+            Self::Touch | Self::TouchMany => Op::Touch,
+            Self::Create | Self::CreateMany => Op::Create,
+            Self::Delete | Self::DeleteMany => Op::Delete,
+        }
+    }
+
+    /// Threads or writers at once.
+    fn lanes(self) -> usize {
+        match self {
+            Self::LoadHotTwo => 2,
+            Self::ReplaceMany | Self::TouchMany | Self::CreateMany | Self::DeleteMany => 64,
+            _ => 1,
+        }
+    }
+}
+
+pub fn run(folder: &Path, effort: Effort) -> Result<()> {
+    let mut report = Report::new(
+        folder,
+        "store",
+        "Stores: what one operation takes",
+        &["fjall", "redb", "rusqlite", "redis", "dashmap"],
+    )?;
+    report.note(&format!(
+        "µs for one operation, **lower is better**: median of {} rounds, each engine once a round, some {} ms a round. *raw fjall* is the \
+         engine beneath ours with the same keyspaces, tuning and batches, called directly: the limit. Every engine gets the same keys and \
+         the same encoded bytes; ours also encodes and decodes records and compares revisions. Caches are {} MiB. *hot* is among {} \
+         sessions that were just read; *any* is one of all; *cold* is each session once, right after opening, with the operating system's \
+         cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
+         others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
+         waits for the disk. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
+         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
+        effort.rounds,
+        effort.millis,
+        CACHE / 1024 / 1024,
+        HOT,
+    ));
+    let redis = RedisServer::start()?;
+    let mut goals = Vec::new();
+    let mut loads = BTreeMap::new();
+    for size in effort.sizes {
+        let found = one_size(&redis, *size, effort)?;
+        show(&mut report, *size, &found)?;
+        goals.extend(found.goals(*size));
+        loads.insert((size.bytes, size.count), found.of("ours, FjallStore", Cell::LoadHot));
+    }
+    if let (Some(many), Some(most)) = (loads.get(&(300, 1_000_000)), loads.get(&(300, 10_000_000))) {
+        goals.push(Goal::ratio(
+            "9. load, hot, 10 M sessions, of the same at 1 M",
+            2.0,
+            *most,
+            *many,
+        ));
+    }
+    goals.extend(durable::run(&mut report, &redis, effort.rounds)?);
+    report.goals(&goals);
+    report.finish()
+}
+
+/// µs of each engine for each cell.
+struct Found {
+    names: Vec<&'static str>,
+    cells: BTreeMap<Cell, Vec<f64>>,
+}
+
+impl Found {
+    fn of(&self, name: &str, cell: Cell) -> f64 {
+        let column = self.names.iter().position(|known| *known == name);
+        column.map_or(f64::NAN, |column| self.cells[&cell][column])
+    }
+
+    /// What raw fjall takes is what it takes at best: one writer waits for nobody, but of many, those that sync share the wait.
+    fn goals(&self, size: Size) -> Vec<Goal> {
+        let alone = [
+            Cell::LoadHot,
+            Cell::LoadAny,
+            Cell::Replace,
+            Cell::Touch,
+            Cell::Create,
+            Cell::Delete,
+        ];
+        let many = [
+            (Cell::ReplaceMany, Cell::Replace),
+            (Cell::TouchMany, Cell::Touch),
+            (Cell::CreateMany, Cell::Create),
+            (Cell::DeleteMany, Cell::Delete),
+        ];
+        let pairs = alone.into_iter().map(|cell| (cell, cell)).chain(many);
+        let goal = |(cell, raw): (Cell, Cell)| {
+            let limit = self.of("raw fjall", raw).min(self.of("raw fjall", cell));
+            Goal::ratio(
+                format!("6. {}, {}, of raw fjall", cell.name(), size.title()),
+                1.5,
+                self.of("ours, FjallStore", cell),
+                limit,
+            )
+        };
+        pairs.map(goal).collect()
+    }
+}
+
+impl Size {
+    fn title(self) -> String {
+        let count = match self.count {
+            count if count >= 1_000_000 => format!("{} M", count / 1_000_000),
+            count => format!("{} k", count / 1000),
+        };
+        format!("{count} × {} B", self.bytes)
+    }
+}
+
+fn one_size(redis: &RedisServer, size: Size, effort: Effort) -> Result<Found> {
+    let sessions = Sessions::new(size.bytes);
+    let mut entries = Vec::new();
+    for open in size.engines.all() {
+        let mut entry = Entry::new(open, sessions, Sync::Relaxed, redis.url())?;
+        let (took, filled) = timed(|| entry.engine().fill(0..size.count));
+        filled?;
+        eprintln!("{}: {} filled in {took:.1?}", size.title(), entry.engine().name());
+        // Reopened, so that no figure depends on what compaction is doing at this moment.
+        if entry.is_on_disk() {
+            entry.reopen()?;
+        }
+        entries.push(entry);
+    }
+    let mut cells = BTreeMap::new();
+    let mut picker = Picker::new(size.count);
+    let mut next = size.count;
+    for cell in Cell::ALL {
+        let samples = if cell == Cell::LoadCold {
+            cold(&mut entries, size, &mut picker, effort)?
+        } else {
+            measure(&entries, cell, size, &mut picker, &mut next, effort)?
+        };
+        cells.insert(cell, samples.iter().map(Samples::median).collect());
+    }
+    let names = entries.iter().map(|entry| entry.engine().name()).collect();
+    for entry in entries {
+        if let Some(engine) = entry.engine {
+            engine.close()?;
+        }
+    }
+    redis.empty()?;
+    Ok(Found { names, cells })
+}
+
+/// µs for each operation, a sample a round.
+fn measure(
+    entries: &[Entry],
+    cell: Cell,
+    size: Size,
+    picker: &mut Picker,
+    next: &mut u64,
+    effort: Effort,
+) -> Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); entries.len()];
+    let mut counts = vec![0; entries.len()];
+    let range = if matches!(cell, Cell::LoadAny) {
+        size.count
+    } else {
+        size.count.min(HOT)
+    };
+    // First unmeasured: it warms the caches, and says how many operations fit into the time.
+    for (entry, count) in entries.iter().zip(&mut counts) {
+        let warm = (0..range.min(HOT))
+            .map(|number| sessions_of(entry).item(number))
+            .collect::<Vec<_>>();
+        if cell.op() == Op::Load {
+            entry.engine().run(Op::Load, &warm)?;
+        }
+        let items = items(entry, cell, range, picker, next, 4 * cell.lanes())?;
+        let took = time(entry.engine(), cell, &items)?;
+        settle(entry.engine(), cell, &items)?;
+        *count = ((effort.millis * 1000.0 / took.max(0.01)) as usize).clamp(4 * cell.lanes(), 10_000);
+    }
+    for turn in turns(effort.rounds, entries.len()) {
+        let entry = &entries[turn];
+        let items = items(entry, cell, range, picker, next, counts[turn])?;
+        samples[turn].push(time(entry.engine(), cell, &items)?);
+        settle(entry.engine(), cell, &items)?;
+    }
+    Ok(samples)
+}
+
+fn sessions_of(entry: &Entry) -> Sessions {
+    entry.setup.sessions
+}
+
+/// What the operations are done to, made before they are measured. What is deleted is created here.
+fn items(
+    entry: &Entry,
+    cell: Cell,
+    range: u64,
+    picker: &mut Picker,
+    next: &mut u64,
+    count: usize,
+) -> Result<Vec<Item>> {
+    let is_new = matches!(cell.op(), Op::Create | Op::Delete);
+    let numbers = (0..count).map(|_| match is_new {
+        true => {
+            *next += 1;
+            *next
+        }
+        false => picker.below(range),
+    });
+    let items: Vec<Item> = numbers.map(|number| sessions_of(entry).item(number)).collect();
+    if cell.op() == Op::Delete {
+        entry.engine().run_at_once(Op::Create, &items, 64.min(count))?;
+    }
+    Ok(items)
+}
+
+/// What was created is deleted again, where that takes no time of note; elsewhere the few more do not matter.
+fn settle(engine: &dyn Engine, cell: Cell, items: &[Item]) -> Result<()> {
+    match cell.op() {
+        Op::Create if matches!(engine.name(), "Redis, socket" | "sharded map (dashmap)") => {
+            engine.run(Op::Delete, items)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// µs for one operation.
+fn time(engine: &dyn Engine, cell: Cell, items: &[Item]) -> Result<f64> {
+    let started = Instant::now();
+    let took = match cell.lanes() {
+        1 => {
+            engine.run(cell.op(), items)?;
+            started.elapsed()
+        }
+        lanes => engine.run_at_once(cell.op(), items, lanes)?.took,
+    };
+    Ok(micros(took) / items.len() as f64)
+}
+
+/// Each session once, after opening.
+fn cold(entries: &mut [Entry], size: Size, picker: &mut Picker, effort: Effort) -> Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); entries.len()];
+    for turn in turns(effort.rounds.min(3), entries.len()) {
+        let entry = &mut entries[turn];
+        if !entry.is_on_disk() {
+            continue;
+        }
+        let items: Vec<_> = (0..300)
+            .map(|_| sessions_of(entry).item(picker.below(size.count)))
+            .collect();
+        entry.reopen()?;
+        samples[turn].push(time(entry.engine(), Cell::LoadCold, &items)?);
+    }
+    Ok(samples)
+}
+
+fn show(report: &mut Report, size: Size, found: &Found) -> Result<()> {
+    report.section(&size.title(), "µs for one operation; lower is better.");
+    let head: Vec<&str> = ["µs"].into_iter().chain(found.names.iter().copied()).collect();
+    let mut table = Table::new(&head);
+    for (cell, values) in &found.cells {
+        table.row(
+            [cell.name().to_owned()]
+                .into_iter()
+                .chain(values.iter().map(|value| number(*value))),
+        );
+    }
+    report.table(&table);
+    let group = |cell: Cell| Group {
+        title: cell.name().to_owned(),
+        bars: found
+            .names
+            .iter()
+            .zip(&found.cells[&cell])
+            .filter(|(_, value)| value.is_finite())
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect(),
+    };
+    let file = size.title().replace(" × ", "-").replace(' ', "").to_lowercase();
+    for (kind, cells) in [
+        ("loads", &[Cell::LoadHot, Cell::LoadAny, Cell::LoadCold][..]),
+        (
+            "writes",
+            &[Cell::ReplaceMany, Cell::TouchMany, Cell::CreateMany, Cell::DeleteMany][..],
+        ),
+    ] {
+        report.bars(
+            &format!("{kind}-{file}"),
+            &Bars {
+                title: format!(
+                    "{} of {} sessions",
+                    if kind == "loads" { "Loads" } else { "Writes" },
+                    size.title()
+                ),
+                subtitle: "µs for one operation, logarithmic; lower is better".to_owned(),
+                scale: Scale::Log,
+                groups: cells.iter().map(|cell| group(*cell)).collect(),
+            },
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! What keeps records, one engine a file: ours, the engine beneath it, and other engines with the least that sessions would need from them.
+
+pub mod dashmap;
+pub mod entry;
+pub mod ours;
+pub mod raw_fjall;
+pub mod redb;
+pub mod redis;
+pub mod sqlite;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use session_core::conformance::sample::{self, Sample};
+use session_core::{Lifetime, Record, StoreKey, Timestamp};
+
+use crate::measure::{Samples, micros};
+
+/// What a store is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Load,
+    Replace,
+    Touch,
+    Create,
+    Delete,
+}
+
+/// Whether writes wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// As each engine is meant to be used where the last second may be lost. Deleting waits even so, where an engine can.
+    Relaxed,
+    /// Every write has reached the disk when it is answered.
+    Durable,
+}
+
+/// A store under measurement. Sessions are numbered; [`Sessions`] makes keys and records of the numbers.
+pub trait Engine: Send + std::marker::Sync {
+    fn name(&self) -> &'static str;
+
+    /// Stores these sessions, as fast as it can.
+    fn fill(&self, numbers: Range<u64>) -> Result<()>;
+
+    /// Does the same to each of these sessions, one after the other, on this thread.
+    fn run(&self, op: Op, items: &[Item]) -> Result<()>;
+
+    /// Does the same to each of these sessions, by so many writers at once.
+    fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<AtOnce> {
+        let (next, taken) = (AtomicUsize::new(0), Mutex::new(Samples::default()));
+        let ready = Barrier::new(writers + 1);
+        std::thread::scope(|scope| {
+            let start = || scope.spawn(|| lane(self, op, items, &next, &taken, &ready));
+            let lanes: Vec<_> = (0..writers).map(|_| start()).collect();
+            ready.wait();
+            let started = Instant::now();
+            lanes
+                .into_iter()
+                .try_for_each(|lane| lane.join().expect("a writer does not panic"))?;
+            anyhow::Ok(started.elapsed())
+        })
+        .map(|took| AtOnce {
+            took,
+            latencies: taken.into_inner().expect("no writer panicked"),
+        })
+    }
+
+    /// Lets go of its files, so that the next one reads them from the disk.
+    fn close(self: Box<Self>) -> Result<()>;
+}
+
+fn lane(
+    engine: &(impl Engine + ?Sized),
+    op: Op,
+    items: &[Item],
+    next: &AtomicUsize,
+    taken: &Mutex<Samples>,
+    ready: &Barrier,
+) -> Result<()> {
+    let mut mine = Samples::default();
+    ready.wait();
+    while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let started = Instant::now();
+        engine.run(op, std::slice::from_ref(item))?;
+        mine.push(micros(started.elapsed()));
+    }
+    taken.lock().expect("no writer panicked").extend(&mine);
+    Ok(())
+}
+
+/// What writers at once took, without starting them.
+pub struct AtOnce {
+    /// Until the last one was done.
+    pub took: Duration,
+    /// µs of each operation.
+    pub latencies: Samples,
+}
+
+/// Keys and records of the sessions that are measured: all engines store the same bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions {
+    now: Timestamp,
+    size: usize,
+}
+
+impl Sessions {
+    /// Records of about this many bytes.
+    pub fn new(size: usize) -> Self {
+        Self {
+            now: sample::now(),
+            size,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn key(&self, number: u64) -> StoreKey {
+        sample::key(number)
+    }
+
+    /// Began within the last hour, ends a day after that.
+    pub fn record(&self, number: u64) -> Record {
+        let began = Timestamp::from_unix_millis(self.now.unix_millis() - (number * 7919) % 3_600_000);
+        let lifetime = Lifetime::sliding(Duration::from_secs(24 * 3600)).expect("a day is within the limits");
+        // 60 B of a record are not its value.
+        let payload = vec![number as u8; self.size.saturating_sub(60)];
+        Sample::new(began)
+            .without_values()
+            .lifetime(lifetime)
+            .handle(number)
+            .value("payload", &payload)
+            .build()
+    }
+
+    /// Everything about a session, made before anything is measured.
+    pub fn item(&self, number: u64) -> Item {
+        let record = self.record(number);
+        Item {
+            key: self.key(number),
+            bytes: record.encode(),
+            deadline: record.expires_at().unix_millis(),
+            record,
+        }
+    }
+}
+
+/// One session.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub key: StoreKey,
+    pub record: Record,
+    /// The record, encoded.
+    pub bytes: Vec<u8>,
+    /// When it ends, in ms since 1970.
+    pub deadline: u64,
+}
+
+/// How an engine is opened.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub folder: PathBuf,
+    pub sessions: Sessions,
+    pub sync: Sync,
+    /// Bytes of memory for what was read from disk, where an engine has a cache.
+    pub cache: u64,
+    /// Where a Redis server listens.
+    pub redis: String,
+}
