@@ -21,6 +21,7 @@ use super::{Route, Servers};
 use crate::failure::{self, Verdict};
 use crate::layout::Keys;
 use crate::near_cache::{Changing, NearCache, Source};
+use crate::reply;
 
 /// The records of a store that are kept near, and how a server's names of them are read.
 pub(crate) struct Near {
@@ -85,9 +86,7 @@ impl Tracked {
             PushKind::Invalidate => match push.data.into_iter().next() {
                 Some(Value::Array(names)) => {
                     for name in names {
-                        if let Value::BulkString(name) = name
-                            && let Some(key) = self.near.keys.session_of(&name)
-                        {
+                        if let Some(key) = reply::bytes(name).and_then(|name| self.near.keys.session_of(&name)) {
                             self.near.cache.changed(key);
                         }
                     }
