@@ -149,8 +149,9 @@ impl Backend {
                     .began_after(&keys, &answer, place.handle, terms.began, doing)
                     .await?
             {
+                // Awaited: nothing may come behind the answer and take the place of a next attempt to the same key.
                 if answer.verdict == b"listed" {
-                    self.forget(owner.clone(), vec![place]);
+                    self.unlist(owner, &[place], Class::Relaxed, doing).await?;
                 }
                 return Ok(Enlisted::Revoked);
             }

@@ -6,7 +6,7 @@ mod redis {
     use std::time::Duration;
 
     use session_core::conformance::sample::{self, Sample, key};
-    use session_core::{Created, OwnerIndex, Page, Record, Replaced, Result, Rotated, Rotation, Store};
+    use session_core::{Created, Epoch, OwnerIndex, Page, Record, Replaced, Result, Revoke, Rotated, Rotation, Store};
     use session_redis::RedisStore;
 
     use crate::support::proxy::{Plan, Proxy};
@@ -104,6 +104,39 @@ mod redis {
             slow.health().await?;
             assert_eq!(listed(&beside).await?, step as usize, "step {step}");
         }
+        Ok(())
+    }
+
+    /// The same for a login that was refused, and begins anew.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server"]
+    async fn a_login_that_is_tried_again_is_listed() -> Result<()> {
+        let server = Server::start(&[]);
+        let proxy = Proxy::start(server.port);
+        let slow = RedisStore::builder(&proxy.url()).connections(1);
+        let slow = slow.response_timeout(Duration::from_secs(2)).open().await?;
+        let beside = RedisStore::open(&server.url()).await?;
+        let now = sample::now();
+        let alices = |number| Sample::new(now).handle(number).owner("alice").build();
+        // The server knows the script.
+        let created = beside.create(key(1), alices(1), beside.epoch().into(), now).await?;
+        assert_eq!(created, Created::Stored);
+        beside.revoke(&sample::owner("alice"), Revoke::All, now).await?;
+        slow.health().await?;
+        proxy.plan(Plan::HoldAt(2));
+        let refused = {
+            let (slow, record) = (slow.clone(), alices(2));
+            tokio::spawn(async move { slow.create(key(2), record, Epoch::default().into(), now).await })
+        };
+        tokio::pin!(refused);
+        tokio::task::block_in_place(|| proxy.wait_until_held(|| false));
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut refused).await;
+        assert!(early.is_err(), "it is answered before its place is off the list");
+        proxy.plan(Plan::Pass);
+        assert_eq!(refused.await.expect("it does not panic")?, Created::Revoked);
+        let created = beside.create(key(2), alices(2), beside.epoch().into(), now).await?;
+        assert_eq!(created, Created::Stored);
+        assert_eq!(listed(&beside).await?, 1);
         Ok(())
     }
 }
