@@ -48,6 +48,9 @@ mod progress;
 mod read;
 mod stats;
 mod store;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 mod verify;
 
 pub use builder::FjallStoreBuilder;

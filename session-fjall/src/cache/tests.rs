@@ -1,10 +1,7 @@
 //! What the cache holds, and when it must not: each order of a read and a change.
 
 use super::*;
-use support::{key, sample};
-
-#[path = "../../tests/support/mod.rs"]
-mod support;
+use crate::support::{key, sample};
 
 const ROOM: u64 = 1 << 20;
 

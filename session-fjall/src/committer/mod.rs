@@ -36,7 +36,7 @@ pub(crate) use request::{Reply, Request};
 #[cfg(feature = "cli")]
 pub(crate) use restore::Restored;
 use sweep::Clearing;
-pub(crate) use sweep::{CHUNK, Cleared, Leftovers, REAP, Reaped, Rest};
+pub(crate) use sweep::{Cleared, Leftovers, REAP, Reaped, Rest};
 use write::{Outcome, Writer};
 
 /// What the committer shares with readers.

@@ -4,10 +4,7 @@ use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Re
 
 use super::request::{Reply, Request};
 use crate::FjallStore;
-use support::{START, at, key, sample};
-
-#[path = "../../tests/support/mod.rs"]
-mod support;
+use crate::support::{START, at, key, sample};
 
 /// Asks until the store is up again; the committer paces itself, so nothing here waits longer than it does.
 async fn until_up<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> T {
@@ -217,7 +214,8 @@ fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
 
 #[tokio::test]
 async fn what_a_clearing_leaves_in_owners_lists_goes_a_chunk_at_a_time() {
-    use super::{CHUNK, Leftovers};
+    use super::Leftovers;
+    use super::sweep::CHUNK;
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(folder.path()).unwrap();
     for number in 0..600 {
