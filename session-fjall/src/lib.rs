@@ -48,7 +48,6 @@ mod progress;
 mod read;
 mod stats;
 mod store;
-// What tests of the crate and beside it make records with.
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod support;
