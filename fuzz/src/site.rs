@@ -82,20 +82,21 @@ impl Site {
     }
 }
 
-/// Puts `secret`, which differs from run to run, where the bytes say `TOKEN`; says whether they do.
+/// Puts `secret`, which differs from run to run, where the bytes say `TOKEN`; says whether it is in them then. libFuzzer watches
+/// comparisons, and may have found it by itself.
 pub(crate) fn with_secret(bytes: &[u8], secret: &str) -> (Vec<u8>, bool) {
     const PLACE: &[u8] = b"TOKEN";
     let mut filled = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    let mut found = false;
     while let Some((first, behind)) = rest.split_first() {
         if let Some(behind) = rest.strip_prefix(PLACE) {
             filled.extend(secret.as_bytes());
-            (rest, found) = (behind, true);
+            rest = behind;
         } else {
             filled.push(*first);
             rest = behind;
         }
     }
+    let found = filled.windows(secret.len()).any(|part| part == secret.as_bytes());
     (filled, found)
 }

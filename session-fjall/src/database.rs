@@ -14,6 +14,7 @@ use session_core::Result;
 use crate::failure;
 use crate::folder::{Contents, Folder};
 use crate::journal::{self, Journal, Order};
+use crate::manifest::{self, Manifests};
 
 /// An open database. A clone is a handle; the engine's lock is released when the last one is dropped.
 #[derive(Clone)]
@@ -170,6 +171,11 @@ fn check_files(folder: &Folder) -> Result<Journal> {
     }
     refuse_strays(folder.path(), &database)?;
     let unread = |error| failure::file("reading the journal of the session store in", &database, error);
+    let manifests = manifest::check(&database)
+        .map_err(|error| failure::file("reading the manifests of the session store in", &database, error))?;
+    if manifests == Manifests::Damaged {
+        return Err(failure::corrupt(folder.path(), "a manifest of its database is damaged"));
+    }
     if journal::order(&database).map_err(unread)? == Order::Broken {
         return Err(failure::corrupt(
             folder.path(),

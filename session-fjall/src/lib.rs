@@ -22,6 +22,7 @@
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
 //! | `layout`     | bytes of keys and values                                                |
 //! | `journal`    | notices when the engine drops the end of its journal                    |
+//! | `manifest`   | notices when the engine's manifests are damaged                          |
 //! | `folder`     | lock, format marker, whether a folder is ours                           |
 //! | `failure`    | every error                                                             |
 
@@ -43,6 +44,7 @@ mod import;
 mod inventory;
 mod journal;
 mod layout;
+mod manifest;
 mod permit;
 mod progress;
 mod read;

@@ -127,3 +127,42 @@ async fn a_flipped_bit_in_a_file_of_a_closed_store_is_an_error_or_changes_nothin
     }
     println!("bits of files: {refused} refused, {noticed} noticed when read, {harmless} harmless");
 }
+
+/// The engine would panic over some of them, and end the process.
+#[tokio::test]
+async fn a_flipped_bit_in_a_manifest_is_noticed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (good, damaged) = (scratch.path().join("good"), scratch.path().join("damaged"));
+    History::new(scratch.path(), seed(), 20, 10).await;
+    FjallStore::open(&good).unwrap().close().await.unwrap();
+    copy(&good, &damaged);
+    let newest = |folder: &Path| {
+        let number = fs::read(folder.join("current")).unwrap();
+        u64::from_le_bytes(*number.first_chunk().unwrap())
+    };
+    let mut tried = 0;
+    for keyspace in fs::read_dir(damaged.join("db/keyspaces")).unwrap() {
+        let keyspace = keyspace.unwrap().path();
+        for file in [
+            keyspace.join("current"),
+            keyspace.join(format!("v{}", newest(&keyspace))),
+        ] {
+            let content = fs::read(&file).unwrap();
+            // Every one, if there is time.
+            for place in (0..content.len()).step_by(if times() > 1 { 1 } else { 5 }) {
+                flip(&file, place, place as u64 % 8);
+                let error = FjallStore::open(&damaged).unwrap_err();
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::Corrupt,
+                    "byte {place} of {}: {error:?}",
+                    file.display()
+                );
+                fs::write(&file, &content).unwrap();
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    FjallStore::open(&damaged).unwrap().verify().unwrap();
+}
