@@ -47,8 +47,7 @@ impl AxumPeer for TowerSessions {
                 use tower_sessions_redis_store::fred::prelude::{ClientLike, Config, Pool};
                 // Six connections, as the example of the store has them.
                 let pool = Pool::new(Config::from_url(place.redis()?)?, None, None, None, 6)?;
-                let _ = pool.connect();
-                pool.wait_for_connect().await?;
+                pool.init().await?;
                 Ok(before::site(tower_sessions_redis_store::RedisStore::new(pool), place))
             }
             Self::Sqlite => {

@@ -30,7 +30,7 @@ impl Redis {
             static CONNECTION: RefCell<Option<(String, Connection)>> = const { RefCell::new(None) };
         }
         CONNECTION.with_borrow_mut(|slot| {
-            if !slot.as_ref().is_some_and(|(url, _)| *url == self.url) {
+            if slot.as_ref().is_none_or(|(url, _)| *url != self.url) {
                 *slot = Some((self.url.clone(), self.client.get_connection()?));
             }
             work(&mut slot.as_mut().expect("it was just connected").1)
