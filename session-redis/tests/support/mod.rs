@@ -25,7 +25,7 @@ pub(crate) fn prefix() -> String {
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+        assert!(start.elapsed() < Duration::from_secs(90), "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
