@@ -13,7 +13,7 @@ use crate::report::Report;
 const SERVERS: &[&str] = &[
     "axum",
     "axum-ours-redis",
-    #[cfg(feature = "near-cache")]
+    #[cfg(feature = "peers")]
     "axum-ours-redis-near",
     "axum-tower-redis",
 ];

@@ -23,7 +23,7 @@ pub enum Ours {
     Fjall,
     #[cfg(feature = "peers")]
     Redis,
-    #[cfg(feature = "near-cache")]
+    #[cfg(feature = "peers")]
     RedisNear,
 }
 
@@ -35,7 +35,7 @@ impl Ours {
             Self::Fjall => Arc::new(FjallStore::open(place.folder()?)?),
             #[cfg(feature = "peers")]
             Self::Redis => Arc::new(adapter_axum::RedisStore::builder(place.redis()?).open().await?),
-            #[cfg(feature = "near-cache")]
+            #[cfg(feature = "peers")]
             Self::RedisNear => Arc::new(near_cache(place.redis()?).await?),
         };
         Ok(match &place.calls {
@@ -61,7 +61,7 @@ impl AxumPeer for Ours {
             Self::Fjall => "ours, FjallStore",
             #[cfg(feature = "peers")]
             Self::Redis => "ours, RedisStore",
-            #[cfg(feature = "near-cache")]
+            #[cfg(feature = "peers")]
             Self::RedisNear => "ours, RedisStore, near cache",
         }
     }
@@ -109,7 +109,7 @@ async fn logout(session: Session) -> Answer {
 }
 
 /// Records that are hot stay in this process until the server says that they changed: 64 MiB, and at most one second.
-#[cfg(feature = "near-cache")]
+#[cfg(feature = "peers")]
 async fn near_cache(url: &str) -> Result<adapter_axum::RedisStore> {
     let second = std::time::Duration::from_secs(1);
     Ok(adapter_axum::RedisStore::builder(url)

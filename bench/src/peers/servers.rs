@@ -85,7 +85,7 @@ pub fn all() -> Vec<(&'static str, Box<dyn Server>)> {
         ("axum-ours-memory", Box::new(OnAxum(Ours::Memory))),
         ("axum-ours-fjall", Box::new(OnAxum(Ours::Fjall))),
         ("axum-ours-redis", Box::new(OnAxum(Ours::Redis))),
-        #[cfg(feature = "near-cache")]
+        #[cfg(feature = "peers")]
         ("axum-ours-redis-near", Box::new(OnAxum(Ours::RedisNear))),
         ("axum-tower-memory", Box::new(OnAxum(TowerSessions::Memory))),
         ("axum-tower-redis", Box::new(OnAxum(TowerSessions::Redis))),
