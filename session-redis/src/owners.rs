@@ -221,6 +221,8 @@ impl Backend {
     ) -> Result<Vec<End>> {
         let mut ends: Vec<End> = Vec::new();
         let mut moved: Vec<(usize, Place, Vec<u8>)> = Vec::new();
+        // Each once, also if it fails: whoever waits for the answer does not wait for a server that is gone again and again.
+        let mut tried: HashSet<StoreKey> = places.iter().map(|place| place.key).collect();
         let mut waiting = places;
         let mut failed: Option<Error> = None;
         for _ in 0..MOST_MOVES {
@@ -252,12 +254,7 @@ impl Backend {
                 };
                 ends.push(End { place, what });
             }
-            let is_known = |key: StoreKey| ends.iter().any(|end| end.place.key == key);
-            for (_, to, _) in &moved {
-                if !is_known(to.key) && !waiting.iter().any(|place| place.key == to.key) {
-                    waiting.push(*to);
-                }
-            }
+            waiting.extend(moved.iter().map(|(_, to, _)| *to).filter(|to| tried.insert(to.key)));
         }
         if let Some(error) = failed {
             return Err(error);

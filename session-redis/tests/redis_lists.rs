@@ -1,12 +1,15 @@
-//! Lists that take several reads, because they are long or their sessions are spread over servers, while sessions move.
+//! What stands on an owner's list while sessions move, and how it is followed.
 
 mod support;
 
 mod redis {
     use std::time::Duration;
 
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use session_core::conformance::sample::{self, Sample, key};
-    use session_core::{Created, Epoch, OwnerIndex, Page, Record, Replaced, Result, Revoke, Rotated, Rotation, Store};
+    use session_core::{
+        Created, Epoch, ErrorKind, OwnerIndex, Page, Record, Replaced, Result, Revoke, Rotated, Rotation, Store,
+    };
     use session_redis::RedisStore;
 
     use crate::support::proxy::{Plan, Proxy};
@@ -137,6 +140,50 @@ mod redis {
         let created = beside.create(key(2), alices(2), beside.epoch().into(), now).await?;
         assert_eq!(created, Created::Stored);
         assert_eq!(listed(&beside).await?, 1);
+        Ok(())
+    }
+
+    /// A revocation follows what has moved; what fails where it leads is not tried again and again while the caller waits.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server"]
+    async fn a_revocation_tries_each_session_once() -> Result<()> {
+        let server = Server::start(&[]);
+        let proxy = Proxy::start(server.port);
+        let slow = RedisStore::builder(&proxy.url()).connections(1).open().await?;
+        let beside = RedisStore::open(&server.url()).await?;
+        let now = sample::now();
+        let owner = |number: u64| format!("owner {number}");
+        // The process dies behind a renewal, and has not tidied up: both places stay on the list.
+        let places = |number| {
+            let hash = Base64UrlUnpadded::encode_string(&sample::owner(&owner(number)).index_key());
+            let places = server.cli(&["ZCARD", &format!("session:o:{{{hash}}}")]);
+            places.trim().to_owned()
+        };
+        let mut cut = 0;
+        while beside.load(key(200 + cut), now).await?.is_none() || places(cut) != "2" {
+            cut += 1;
+            assert!(cut < 20, "a renewal has no such step");
+            proxy.plan(Plan::Pass);
+            while slow.health().await.is_err() {}
+            let before = Sample::new(now).handle(cut).owner(&owner(cut)).build();
+            let created = beside.create(key(100 + cut), before.clone(), beside.epoch().into(), now);
+            assert_eq!(created.await?, Created::Stored);
+            let after = Sample::of(&before).next_revision().build();
+            let renewal = Rotation::new(key(100 + cut), before.revision(), key(200 + cut), after, now);
+            proxy.plan(Plan::CutAfter(cut as usize));
+            let _ = slow.rotate(renewal).await;
+        }
+        proxy.plan(Plan::Pass);
+        while slow.health().await.is_err() {}
+        let name = format!(
+            "session:s:{}",
+            Base64UrlUnpadded::encode_string(key(200 + cut).as_bytes())
+        );
+        server.cli(&["SET", &name, "not ours"]);
+        proxy.plan(Plan::Pass);
+        let revoked = slow.revoke(&sample::owner(&owner(cut)), Revoke::All, now).await;
+        assert_eq!(revoked.map_err(|error| error.kind()), Err(ErrorKind::Corrupt));
+        assert!(proxy.requests() < 8, "{} requests for two sessions", proxy.requests());
         Ok(())
     }
 }

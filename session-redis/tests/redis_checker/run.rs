@@ -21,6 +21,9 @@ const WORKER: &str = "redis::a_worker_of_the_checker";
 /// Between two faults.
 const CALM: std::ops::Range<u64> = 150..500;
 
+/// A revocation or a renewal takes some steps, each with a time limit of its own of 1.3 s.
+const IN_TIME: Duration = Duration::from_secs(8);
+
 /// What came of a run.
 pub(crate) struct Report {
     topology: &'static str,
@@ -184,6 +187,17 @@ impl Report {
         self.findings.iter().any(|finding| finding.rule == rule)
     }
 
+    /// The longest time that an application waited for an operation.
+    fn longest(&self) -> Duration {
+        let is_ours = |event: &&Event| event.process > 0 && event.answered < history::Nanos::MAX;
+        let times = self
+            .events
+            .iter()
+            .filter(is_ours)
+            .map(|event| event.answered - event.called);
+        Duration::from_nanos(times.max().unwrap_or(0))
+    }
+
     /// A row of a table: topology, seed, operations, acknowledged, failed, unknown, longest, faults, verdict.
     pub(crate) fn row(&self) -> String {
         let ours = || self.events.iter().filter(|event| event.process > 0);
@@ -191,8 +205,7 @@ impl Report {
         let unknown = count(|outcome| *outcome == Outcome::Unknown);
         let failed = count(|outcome| *outcome == Outcome::Failed);
         let all = ours().count();
-        let answered = ours().filter(|event| event.answered < history::Nanos::MAX);
-        let longest = answered.map(|event| event.answered - event.called).max().unwrap_or(0) / 1_000_000;
+        let longest = self.longest().as_millis();
         let mut faults = BTreeMap::new();
         for fault in &self.faults {
             *faults.entry(fault).or_insert(0) += 1;
@@ -248,6 +261,14 @@ impl Report {
             self.seed,
             self.folder.display(),
             self.told()
+        );
+        assert!(
+            self.longest() < IN_TIME,
+            "{}, seed {}: an operation took {:?}; history in {}",
+            self.topology,
+            self.seed,
+            self.longest(),
+            self.folder.display()
         );
         if std::env::var_os("REDIS_CHECKER_KEEP").is_none() {
             self.clean_up();
