@@ -10,8 +10,8 @@ pub mod sqlite;
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -51,21 +51,23 @@ pub trait Engine: Send + std::marker::Sync {
 
     /// Does the same to each of these sessions, by so many writers at once.
     fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<AtOnce> {
-        let (next, taken) = (AtomicUsize::new(0), Mutex::new(Samples::default()));
-        let ready = Barrier::new(writers + 1);
-        std::thread::scope(|scope| {
-            let start = || scope.spawn(|| lane(self, op, items, &next, &taken, &ready));
-            let lanes: Vec<_> = (0..writers).map(|_| start()).collect();
-            ready.wait();
-            let started = Instant::now();
-            lanes
+        let (next, ready) = (AtomicUsize::new(0), Barrier::new(writers));
+        let lanes: Vec<Lane> = std::thread::scope(|scope| {
+            let start = |_| scope.spawn(|| lane(self, op, items, &next, &ready));
+            let lanes: Vec<_> = (0..writers).map(start).collect();
+            let joined = lanes
                 .into_iter()
-                .try_for_each(|lane| lane.join().expect("a writer does not panic"))?;
-            anyhow::Ok(started.elapsed())
-        })
-        .map(|took| AtOnce {
-            took,
-            latencies: taken.into_inner().expect("no writer panicked"),
+                .map(|lane| lane.join().expect("a writer does not panic"));
+            joined.collect::<Result<_>>()
+        })?;
+        // By the writers' own clocks: this thread may get its turn on a processor when they are done.
+        let began = lanes.iter().map(|lane| lane.began).min();
+        let ended = lanes.iter().map(|lane| lane.ended).max();
+        let mut latencies = Samples::default();
+        lanes.iter().for_each(|lane| latencies.extend(&lane.latencies));
+        Ok(AtOnce {
+            took: ended.zip(began).map_or(Duration::ZERO, |(ended, began)| ended - began),
+            latencies,
         })
     }
 
@@ -73,23 +75,27 @@ pub trait Engine: Send + std::marker::Sync {
     fn close(self: Box<Self>) -> Result<()>;
 }
 
-fn lane(
-    engine: &(impl Engine + ?Sized),
-    op: Op,
-    items: &[Item],
-    next: &AtomicUsize,
-    taken: &Mutex<Samples>,
-    ready: &Barrier,
-) -> Result<()> {
-    let mut mine = Samples::default();
+/// What one writer of several saw.
+struct Lane {
+    began: Instant,
+    ended: Instant,
+    latencies: Samples,
+}
+
+fn lane(engine: &(impl Engine + ?Sized), op: Op, items: &[Item], next: &AtomicUsize, ready: &Barrier) -> Result<Lane> {
+    let mut latencies = Samples::default();
     ready.wait();
+    let began = Instant::now();
     while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
         let started = Instant::now();
         engine.run(op, std::slice::from_ref(item))?;
-        mine.push(micros(started.elapsed()));
+        latencies.push(micros(started.elapsed()));
     }
-    taken.lock().expect("no writer panicked").extend(&mine);
-    Ok(())
+    Ok(Lane {
+        began,
+        ended: Instant::now(),
+        latencies,
+    })
 }
 
 /// What writers at once took, without starting them.
