@@ -109,16 +109,8 @@ impl Values {
 
     /// Names and values, in the order of the names' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&str, StoredValue<'_>)> {
-        let mut rest: &[u8] = &self.encoded;
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let (entry, behind) = postcard::take_from_bytes::<Entry<'_>>(rest).ok()?;
-            rest = behind;
-            let Entry { name, version, bytes } = entry;
-            Some((name, StoredValue { version, bytes }))
-        })
+        self.entries()
+            .map_while(|entry| Some((std::str::from_utf8(entry.name).ok()?, entry.value)))
     }
 
     /// Whether there are none.

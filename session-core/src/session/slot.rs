@@ -1,6 +1,6 @@
 //! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::Session;
@@ -8,11 +8,11 @@ use super::state::{Base, State};
 use crate::engine::Engine;
 
 pub(crate) struct Slot {
-    pub(super) engine: Engine,
+    engine: Engine,
     /// There once the session is loaded; from then on there is a [`Session`].
     pub(super) state: OnceLock<Mutex<State>>,
     /// Held while the session is loaded, committed or read again, so that these happen one after the other.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
     /// Somebody asked for the session, even if it could not be loaded.
     asked: AtomicBool,
     /// The response head is decided: a session that is first asked for afterwards can set no cookie.
@@ -43,9 +43,11 @@ impl Slot {
         self.state.get().map(|_| Session { slot: self.clone() })
     }
 
-    /// The session is loaded. Called once, in turn.
+    /// The session is loaded. Called once, in turn. Ask [`is_finished`](Self::is_finished) afterwards.
     pub(crate) fn fill(self: &Arc<Self>, base: Base) -> Session {
         self.state.get_or_init(|| Mutex::new(State::new(base)));
+        // Pairs with that of `finish`: of a load and a finish at the same time, at least one sees the other.
+        fence(Ordering::SeqCst);
         Session { slot: self.clone() }
     }
 
@@ -57,11 +59,13 @@ impl Slot {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// The head is decided. Ask for the [`session`](Self::session) afterwards.
     pub(crate) fn finish(&self) {
-        self.finished.store(true, Ordering::SeqCst);
+        self.finished.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::SeqCst)
+        self.finished.load(Ordering::Relaxed)
     }
 }
