@@ -18,6 +18,28 @@ mod redis {
     /// More than are read at once.
     const MANY: u64 = 140;
 
+    /// A store whose steps can be stopped, and one beside it on the same server.
+    struct Scene {
+        proxy: Proxy,
+        slow: RedisStore,
+        beside: RedisStore,
+        _server: Server,
+    }
+
+    impl Scene {
+        async fn set() -> Result<Self> {
+            let server = Server::start(&[]);
+            let proxy = Proxy::start(server.port);
+            let slow = RedisStore::builder(&proxy.url()).connections(1);
+            Ok(Self {
+                slow: slow.response_timeout(Duration::from_secs(2)).open().await?,
+                beside: RedisStore::open(&server.url()).await?,
+                proxy,
+                _server: server,
+            })
+        }
+    }
+
     async fn listed(store: &RedisStore) -> Result<usize> {
         let all = Page {
             after: None,
@@ -31,11 +53,8 @@ mod redis {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs redis-server"]
     async fn a_session_stays_listed_between_any_two_steps_of_its_renewal() -> Result<()> {
-        let server = Server::start(&[]);
-        let proxy = Proxy::start(server.port);
-        let slow = RedisStore::builder(&proxy.url()).connections(1);
-        let slow = slow.response_timeout(Duration::from_secs(2)).open().await?;
-        let beside = RedisStore::open(&server.url()).await?;
+        let scene = Scene::set().await?;
+        let (proxy, slow, beside) = (&scene.proxy, &scene.slow, &scene.beside);
         let now = sample::now();
         for number in 0..MANY {
             let record = Sample::new(now).handle(number).owner("alice").build();
@@ -53,7 +72,7 @@ mod redis {
                 tokio::spawn(async move { slow.rotate(rotation).await })
             };
             tokio::task::block_in_place(|| proxy.wait_until_held(|| renewing.is_finished()));
-            assert_eq!(listed(&beside).await?, MANY as usize, "step {step}");
+            assert_eq!(listed(beside).await?, MANY as usize, "step {step}");
             proxy.plan(Plan::Pass);
             assert_eq!(renewing.await.expect("it does not panic")?, Rotated::Stored);
         }
@@ -65,11 +84,8 @@ mod redis {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs redis-server"]
     async fn a_renewal_that_is_tried_again_stays_listed() -> Result<()> {
-        let server = Server::start(&[]);
-        let proxy = Proxy::start(server.port);
-        let slow = RedisStore::builder(&proxy.url()).connections(1);
-        let slow = slow.response_timeout(Duration::from_secs(2)).open().await?;
-        let beside = RedisStore::open(&server.url()).await?;
+        let scene = Scene::set().await?;
+        let (proxy, slow, beside) = (&scene.proxy, &scene.slow, &scene.beside);
         let now = sample::now();
         for step in 1..8 {
             let (old, new) = (key(step), key(1000 + step));
@@ -105,7 +121,7 @@ mod redis {
             }
             proxy.plan(Plan::Pass);
             slow.health().await?;
-            assert_eq!(listed(&beside).await?, step as usize, "step {step}");
+            assert_eq!(listed(beside).await?, step as usize, "step {step}");
         }
         Ok(())
     }
@@ -114,11 +130,8 @@ mod redis {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs redis-server"]
     async fn a_login_that_is_tried_again_is_listed() -> Result<()> {
-        let server = Server::start(&[]);
-        let proxy = Proxy::start(server.port);
-        let slow = RedisStore::builder(&proxy.url()).connections(1);
-        let slow = slow.response_timeout(Duration::from_secs(2)).open().await?;
-        let beside = RedisStore::open(&server.url()).await?;
+        let scene = Scene::set().await?;
+        let (proxy, slow, beside) = (&scene.proxy, &scene.slow, &scene.beside);
         let now = sample::now();
         let alices = |number| Sample::new(now).handle(number).owner("alice").build();
         // The server knows the script.
@@ -139,7 +152,7 @@ mod redis {
         assert_eq!(refused.await.expect("it does not panic")?, Created::Revoked);
         let created = beside.create(key(2), alices(2), beside.epoch().into(), now).await?;
         assert_eq!(created, Created::Stored);
-        assert_eq!(listed(&beside).await?, 1);
+        assert_eq!(listed(beside).await?, 1);
         Ok(())
     }
 

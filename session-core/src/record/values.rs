@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serializer};
+use serde::Serializer;
 
 /// The values of one record: entries sorted by name, each encoded on its own.
 ///
@@ -22,13 +22,6 @@ pub struct StoredValue<'a> {
     pub version: u16,
     /// The postcard encoding of the value.
     pub bytes: &'a [u8],
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    name: &'a str,
-    version: u16,
-    bytes: &'a [u8],
 }
 
 /// As one run of bytes. A slice is a sequence of numbers to serde, written one by one: the same bytes, twenty times slower.
@@ -146,11 +139,11 @@ impl Values {
         let mut rest = encoded;
         let mut previous: Option<&str> = None;
         while !rest.is_empty() {
-            let (entry, behind) = postcard::take_from_bytes::<Entry<'_>>(rest).ok()?;
-            if previous.is_some_and(|previous| previous >= entry.name) {
+            let ((name, _, _), behind) = postcard::take_from_bytes::<(&str, u16, &[u8])>(rest).ok()?;
+            if previous.is_some_and(|previous| previous >= name) {
                 return None;
             }
-            previous = Some(entry.name);
+            previous = Some(name);
             rest = behind;
         }
         Some(Self {
