@@ -128,6 +128,23 @@ async fn a_finish_that_is_cancelled_closes_the_head() {
     assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
 }
 
+/// It has changes of its own no more, as the save has taken them; the head must not leave before the save has brought the token.
+#[tokio::test]
+async fn a_finish_waits_for_a_save_that_is_under_way() {
+    let site = Site::new();
+    let (inbound, session) = site.request(None).await;
+    session.insert(VISITS, 1).unwrap();
+    let gate = site.faults.hold_next(Operation::Create);
+    let save = tokio::spawn(async move { session.save().await });
+    gate.arrived().await;
+    let finish = tokio::spawn(inbound.finish(Outcome::Success));
+    tokio::task::yield_now().await;
+    assert!(!finish.is_finished(), "the head leaves without the token");
+    gate.open();
+    save.await.unwrap().unwrap();
+    assert!(set_cookie(finish.await.unwrap().unwrap()).is_some());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_beside_a_finish_never_renews_what_the_browser_holds() {
     let site = Site::new();

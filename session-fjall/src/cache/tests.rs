@@ -163,3 +163,12 @@ fn without_room_nothing_is_held() {
     cache.clear();
     assert_eq!(held(&cache, 1), None);
 }
+
+#[test]
+fn a_session_that_has_ended_takes_no_place() {
+    let cache = RecordCache::new(ROOM);
+    fill(&cache, 1, revision(1));
+    cache.begin(key(1));
+    cache.settle(key(1), None);
+    assert_eq!(cache.sessions.as_ref().unwrap().held.len(), 0);
+}
