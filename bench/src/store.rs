@@ -166,7 +166,7 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
         "µs for one operation, **lower is better**: median of {} rounds, each engine once a round, some {} ms a round. *raw fjall* is the \
          engine beneath ours with the same keyspaces, tuning and batches, called directly: the limit. Every engine gets the same keys and \
          the same encoded bytes; ours also encodes and decodes records and compares revisions. Caches are {} MiB. *hot* and all writes are among {} \
-         sessions that were just read or written; *any* is one of all; *cold* is each session once, right after opening, with the operating system's \
+         sessions that were just read or written; *any* is one of all, most of whose blocks the operating system has read; *cold* is each session once, right after opening, with the operating system's \
          cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
          waits for the disk. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
@@ -304,8 +304,10 @@ fn measure(
     // First unmeasured: it brings what is in use to the same state everywhere, in caches and in what was written last, and says how
     // many operations fit into the time. Without it an engine that is asked more often would find more of it in memory.
     for (entry, count) in entries.iter().zip(&mut counts) {
-        let warm: Vec<_> = (0..range.min(HOT))
-            .map(|number| sessions_of(entry).item(number))
+        // Keys are hashes, so a hundred thousand sessions lie in most blocks of a million.
+        let warm = range.min(10 * HOT);
+        let warm: Vec<_> = (0..warm)
+            .map(|number| sessions_of(entry).item(number * (range / warm)))
             .collect();
         entry.engine().run(Op::Load, &warm)?;
         if matches!(cell.op(), Op::Replace | Op::Touch) {
