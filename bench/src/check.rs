@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapter_axum::{Engine, MemoryStore, Session, SessionConfig, SessionLayer, SigningKey, SigningKeys};
 use anyhow::{Context, Result, bail, ensure};
@@ -48,13 +48,13 @@ const BOUNDS: [Bound; 10] = [
     bound(Ours::Memory, "untouched, no cookie", 7.0, 0.0, 1_980.0),
     bound(Ours::Memory, "untouched, cookie", 7.0, 0.0, 2_620.0),
     bound(Ours::Memory, "anonymous read", 7.0, 0.0, 5_200.0),
-    bound(Ours::Memory, "live read", 9.0, 1.0, 19_600.0),
-    bound(Ours::Memory, "live read+write", 18.0, 2.0, 25_000.0),
+    bound(Ours::Memory, "live read", 9.0, 1.0, 19_500.0),
+    bound(Ours::Memory, "live read+write", 16.0, 2.0, 24_400.0),
     bound(Ours::Memory, "forged token", 7.0, 0.0, 14_300.0),
-    bound(Ours::Memory, "login", 30.0, 2.0, 62_700.0),
-    bound(Ours::Memory, "logout", 16.5, 2.0, 37_700.0),
-    bound(Ours::Fjall, "live read", 10.0, 1.0, UNCOUNTED),
-    bound(Ours::Fjall, "live read+write", 38.0, 2.0, UNCOUNTED),
+    bound(Ours::Memory, "login", 23.5, 2.0, 42_800.0),
+    bound(Ours::Memory, "logout", 14.5, 2.0, 26_000.0),
+    bound(Ours::Fjall, "live read", 9.5, 1.0, UNCOUNTED),
+    bound(Ours::Fjall, "live read+write", 30.0, 2.0, UNCOUNTED),
 ];
 
 /// Threads of the store take part, each as it likes.
@@ -212,12 +212,7 @@ fn instructions(peer: &str, scenario: &str) -> Result<f64> {
 /// `counted`: what callgrind looks at. It always makes the same requests, and sends the first of them.
 pub fn counted(peer: &str, scenario: &str, requests: u64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let peer: Box<dyn AxumPeer> = match peer {
-        "bare" => Box::new(Bare),
-        "memory" => Box::new(Ours::Memory),
-        "fjall" => Box::new(Ours::Fjall),
-        other => bail!("there is no {other}"),
-    };
+    let peer = named_peer(peer)?;
     let folder = tempfile::tempdir()?;
     runtime.block_on(async {
         let mut site = site(&*peer, folder.path(), None).await?;
@@ -227,6 +222,37 @@ pub fn counted(peer: &str, scenario: &str, requests: u64) -> Result<()> {
         ensure!(failed == 0, "{failed} requests failed");
         std::mem::forget(unsent);
         Ok(())
+    })
+}
+
+/// `profile`: requests of one kind for a while, and what one takes. Making them takes a part of the time, too.
+pub fn profile(peer: &str, scenario: &str, time: Duration) -> Result<()> {
+    const REQUESTS: usize = 400;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let peer = named_peer(peer)?;
+    let folder = tempfile::tempdir()?;
+    runtime.block_on(async {
+        let mut site = site(&*peer, folder.path(), None).await?;
+        let mut samples = Samples::default();
+        let began = Instant::now();
+        while began.elapsed() < time {
+            let requests = site.requests(named(scenario), REQUESTS).await?;
+            let started = Instant::now();
+            let failed = site.run(requests).await;
+            samples.push(started.elapsed().as_nanos() as f64 / REQUESTS as f64);
+            ensure!(failed == 0, "{failed} requests failed");
+        }
+        println!("{scenario}, {}: {:.0} ns a request", peer.name(), samples.median());
+        Ok(())
+    })
+}
+
+fn named_peer(name: &str) -> Result<Box<dyn AxumPeer>> {
+    Ok(match name {
+        "bare" => Box::new(Bare),
+        "memory" => Box::new(Ours::Memory),
+        "fjall" => Box::new(Ours::Fjall),
+        other => bail!("there is no {other}"),
     })
 }
 

@@ -1,5 +1,7 @@
 //! `cargo run --release -p bench -- <command>`: measures ours beside the peers; `check` holds counts to their bounds.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -24,6 +26,16 @@ enum Command {
         scenario: String,
         requests: u64,
     },
+    /// One kind of request, again and again, on one thread: for `perf record` and flame graphs
+    Profile {
+        /// bare, memory or fjall
+        peer: String,
+        /// As in the tables of `micro`, for example "live read"
+        scenario: String,
+        /// Seconds
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     #[cfg(feature = "peers")]
     #[command(flatten)]
     Measure(measure::Command),
@@ -37,6 +49,11 @@ fn main() -> Result<()> {
             scenario,
             requests,
         } => bench::check::counted(&peer, &scenario, requests),
+        Command::Profile {
+            peer,
+            scenario,
+            seconds,
+        } => bench::check::profile(&peer, &scenario, Duration::from_secs(seconds)),
         #[cfg(feature = "peers")]
         Command::Measure(command) => command.run(),
     }

@@ -10,7 +10,7 @@ use crate::alloc::Tally;
 use crate::goals::Goal;
 use crate::measure::{Samples, turns};
 use crate::peers::axum_session::AxumSession;
-use crate::peers::bare::Bare;
+use crate::peers::bare::{Bare, Floor};
 use crate::peers::ours::Ours;
 use crate::peers::tower_sessions::TowerSessions;
 use crate::peers::{AxumPeer, Calls, Place};
@@ -85,7 +85,9 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
         "One thread calls the axum service; no socket. Every figure is what a request takes **over the bare axum service** that got the \
          same requests in the same round; making the request is not measured. Median of {} rounds, each peer once a round, {} requests \
          each. `±` is half of what lies between the quartiles. **Lower is better** in every column. {} live sessions, or {} where it \
-         says so; every request takes one of them at random.",
+         says so; every request takes one of them at random. \
+         The rows *floor* have no sessions: they are what any layer of a router costs, and what one costs that hands something to the \
+         handlers; sessions on axum cannot take less.",
         effort.rounds, effort.requests, effort.few, effort.many
     ));
     let mut entries = runtime.block_on(entries(effort))?;
@@ -136,8 +138,7 @@ fn explanation(scenario: Scenario) -> &'static str {
 async fn entries(effort: Effort) -> Result<Vec<Entry>> {
     let few = |peer: Box<dyn AxumPeer>| (peer, effort.few, false);
     let many = |peer: Box<dyn AxumPeer>, durable| (peer, effort.many, durable);
-    let peers: [(Box<dyn AxumPeer>, usize, bool); 9] = [
-        few(Box::new(Bare)),
+    let peers: [(Box<dyn AxumPeer>, usize, bool); 8] = [
         few(Box::new(Ours::Memory)),
         many(Box::new(Ours::Memory), false),
         many(Box::new(Ours::Fjall), true),
@@ -148,15 +149,9 @@ async fn entries(effort: Effort) -> Result<Vec<Entry>> {
         few(Box::new(AxumSession)),
     ];
     let mut entries: Vec<Entry> = Vec::new();
-    let mut bare = None;
     for (peer, sessions, durable) in peers {
         let folder = tempfile::tempdir()?;
-        let place = place(&folder, None);
-        let router = peer.site(&place).await?;
-        if peer.name() == Bare.name() {
-            bare = Some((peer, router, folder));
-            continue;
-        }
+        let router = peer.site(&place(&folder, None)).await?;
         let mut label = peer.name().to_owned();
         if sessions == effort.many {
             label += &format!(", {} k", sessions / 1000);
@@ -171,20 +166,22 @@ async fn entries(effort: Effort) -> Result<Vec<Entry>> {
             _folder: folder,
         });
     }
-    let (peer, router, folder) = bare.expect("the bare service is in the list");
-    let site = Site::bare(router, &entries[0].site);
-    let label = peer.name().to_owned();
-    entries.insert(
-        0,
-        Entry {
-            label,
+    let without_sessions: [Box<dyn AxumPeer>; 3] = [Box::new(Bare), Box::new(Floor::Layer), Box::new(Floor::Extension)];
+    for (index, peer) in without_sessions.into_iter().enumerate() {
+        let folder = tempfile::tempdir()?;
+        let router = peer.site(&place(&folder, None)).await?;
+        // The sessions of ours, which moved behind those that are here already.
+        let site = Site::bare(router, &entries[index].site);
+        let entry = Entry {
+            label: peer.name().to_owned(),
             peer,
             sessions: 0,
             durable: false,
             site,
             _folder: folder,
-        },
-    );
+        };
+        entries.insert(index, entry);
+    }
     Ok(entries)
 }
 
@@ -258,8 +255,9 @@ async fn allocations(entry: &mut Entry, scenario: Scenario) -> Result<(f64, f64)
 /// How often one request asks the store; `None` if the peer cannot say.
 async fn store_calls(entry: &Entry, scenario: Scenario) -> Result<Option<f64>> {
     const REQUESTS: usize = 20;
-    if entry.peer.name() == AxumSession.name() {
-        return Ok(None); // its map is no store that one could get between
+    // axum_session's map is no store that one could get between.
+    if entry.sessions == 0 || entry.peer.name() == AxumSession.name() {
+        return Ok(None);
     }
     let folder = tempfile::tempdir()?;
     let calls = Calls::default();

@@ -1,9 +1,12 @@
 //! The bare frameworks: the same routes without sessions. What a peer costs is what it takes over this.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use async_trait::async_trait;
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
+use tower::layer::util::Identity;
 
 use super::{AxumPeer, Place, shown};
 use crate::site::{VALUE, next_user};
@@ -24,6 +27,33 @@ impl AxumPeer for Bare {
             .route("/write", get(write))
             .route("/login", get(login))
             .route("/logout", get(nothing)))
+    }
+}
+
+/// What any layer of a router costs: the least that sessions on axum can take. Each adds to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// A layer that does nothing.
+    Layer,
+    /// A layer that hands something shared to the handlers, as `axum::Extension` does.
+    Extension,
+}
+
+#[async_trait]
+impl AxumPeer for Floor {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Layer => "floor: a layer that does nothing",
+            Self::Extension => "floor: a layer with an extension",
+        }
+    }
+
+    async fn site(&self, place: &Place) -> Result<Router> {
+        let bare = Bare.site(place).await?;
+        Ok(match self {
+            Self::Layer => bare.layer(Identity::new()),
+            Self::Extension => bare.layer(Extension(Arc::new(()))),
+        })
     }
 }
 

@@ -122,7 +122,10 @@ impl CookieTemplate {
 
     /// `Set-Cookie` with a token; without `max_age` the cookie ends with the browser session.
     pub(crate) fn issue(&self, token: &str, max_age: Option<Duration>) -> String {
-        let mut header = format!("{}={token}{}", self.name, self.attributes);
+        let mut header = String::with_capacity(self.name.len() + 1 + token.len() + self.attributes.len() + MAX_AGE_LEN);
+        for part in [&self.name, "=", token, &self.attributes] {
+            header.push_str(part);
+        }
         if let Some(max_age) = max_age {
             write!(header, "; Max-Age={}", max_age.as_secs()).expect("a String takes any text");
         }

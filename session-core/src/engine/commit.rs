@@ -67,9 +67,9 @@ impl Session {
             let wanted = std::mem::take(&mut state.changes);
             let changes = match moment {
                 Moment::Finish(Outcome::ServerError) if engine.config().on_server_error == OnServerError::DropData => {
-                    wanted.without_data()
+                    Arc::new(wanted.into_changes().without_data())
                 }
-                _ => wanted,
+                _ => wanted.into_shared(),
             };
             let plan = plan(facts(&state, &changes, moment, now));
             let moves = matches!(
@@ -133,7 +133,8 @@ impl PutBack<'_> {
             }
             if let (false, Some(changes)) = (is_final(&error), changes) {
                 let later = std::mem::take(&mut state.changes);
-                state.changes = Arc::unwrap_or_clone(changes).after_ending().then(later);
+                let changes = Arc::unwrap_or_clone(changes).after_ending();
+                state.changes = changes.then(later.into_changes()).into();
             }
             return Err(error);
         }
@@ -153,7 +154,7 @@ impl Drop for PutBack<'_> {
         if let Some(changes) = self.changes.take() {
             state.in_flight = None;
             let later = std::mem::take(&mut state.changes);
-            state.changes = Arc::unwrap_or_clone(changes).then(later);
+            state.changes = Arc::unwrap_or_clone(changes).then(later.into_changes()).into();
         }
         drop(state);
         // Only now can those who wait for its end tell an end from a renewal by this very session. Also after an error: it may be done.

@@ -27,10 +27,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(base: &Base, changes: Changes, unanswered: Vec<SessionId>) -> Self {
+    pub(super) fn new(base: &Base, changes: Arc<Changes>, unanswered: Vec<SessionId>) -> Self {
         Self {
             base: Snapshot::of(base),
-            changes: Arc::new(changes),
+            changes,
             unanswered: Mutex::new(unanswered),
         }
     }

@@ -2,7 +2,7 @@
 //! decoding is the caller's. Merging changes into it lives in [`session::changes`](crate::session).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serializer;
 
@@ -106,6 +106,12 @@ impl Values {
             .map_while(|entry| Some((std::str::from_utf8(entry.name).ok()?, entry.value)))
     }
 
+    /// Of a record that holds nothing. All share it: an empty slice behind an [`Arc`] is an allocation, too.
+    pub(crate) fn none() -> &'static Self {
+        static NONE: LazyLock<Values> = LazyLock::new(|| Values { encoded: Arc::new([]) });
+        &NONE
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.encoded.is_empty()
@@ -172,7 +178,7 @@ fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 impl Default for Values {
     fn default() -> Self {
-        Self { encoded: Arc::new([]) }
+        Self::none().clone()
     }
 }
 

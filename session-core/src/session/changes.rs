@@ -14,7 +14,7 @@ use crate::record::{Limits, Persistence, StoredValue, Values};
 use crate::store::Epoch;
 
 /// Intent, in the order in which it takes effect: end the session, clear it, change keys, change what it is.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Changes {
     /// The stored session is to be deleted; everything else here is for a new one.
     pub(crate) ending: Ending,
@@ -95,6 +95,12 @@ const MOST_STEPS: usize = 1_000;
 /// session before a login must not know what proves a request genuine after it.
 const BOUND_TO_ID: &str = csrf::NAME;
 
+impl Default for Changes {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Change {
     /// What no longer depends on anything below.
     fn settled(value: Option<Encoded>) -> Self {
@@ -116,6 +122,17 @@ impl Change {
 }
 
 impl Changes {
+    pub(crate) const NONE: Self = Self {
+        ending: Ending::Continue,
+        identity: Identity::Keep,
+        renewal: Renewal::Unasked,
+        label: None,
+        lifetime: None,
+        scope: Scope::Keep,
+        entries: Entries::new(),
+        size: 0,
+    };
+
     pub(crate) fn set(&mut self, name: &str, value: Encoded) {
         self.put(name.into(), Change::Set(value));
     }
@@ -264,8 +281,11 @@ impl Changes {
 
     /// The values that result on top of these.
     pub(crate) fn apply(&self, base: &Values, limits: &Limits) -> Result<Values> {
-        let nothing = Values::default();
-        let base = if self.scope == Scope::Clear { &nothing } else { base };
+        let base = if self.scope == Scope::Clear {
+            Values::none()
+        } else {
+            base
+        };
         if self.entries.is_empty() && !self.forgets(BOUND_TO_ID) {
             return Ok(base.clone());
         }

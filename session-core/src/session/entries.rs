@@ -6,13 +6,11 @@
 #[derive(Clone)]
 pub(super) struct Entries<T>(Vec<(Box<str>, T)>);
 
-impl<T> Default for Entries<T> {
-    fn default() -> Self {
+impl<T> Entries<T> {
+    pub(super) const fn new() -> Self {
         Self(Vec::new())
     }
-}
 
-impl<T> Entries<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

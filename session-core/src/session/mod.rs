@@ -5,6 +5,7 @@ pub(crate) mod changes;
 mod ended;
 mod entries;
 mod from_session;
+pub(crate) mod pending;
 mod slot;
 pub(crate) mod state;
 mod typed;

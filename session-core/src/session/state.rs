@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::changes::{Changes, ENTRY_OVERHEAD, Ending, Identity, Lookup};
+use super::pending::Pending;
 use crate::clock::Timestamp;
 use crate::cookie::Standing;
 use crate::error::Result;
@@ -14,7 +15,7 @@ pub(crate) struct State {
     pub(crate) base: Base,
     /// What a commit that is under way is storing.
     pub(crate) in_flight: Option<Arc<Changes>>,
-    pub(crate) changes: Changes,
+    pub(crate) changes: Pending,
     /// Ids that a commit has asked the store for and got no answer: one of them may be where the session is by now.
     pub(crate) unanswered: Vec<SessionId>,
     pub(crate) head: Head,
@@ -80,7 +81,7 @@ impl State {
         Self {
             base,
             in_flight: None,
-            changes: Changes::default(),
+            changes: Pending::default(),
             unanswered: Vec::new(),
             head: Head::Open,
             cookie: CookieDuty::Nothing,
@@ -89,7 +90,7 @@ impl State {
 
     /// The wanted changes from the top down.
     fn layers(&self) -> impl Iterator<Item = &Changes> {
-        std::iter::once(&self.changes).chain(self.in_flight.as_deref())
+        std::iter::once(&*self.changes).chain(self.in_flight.as_deref())
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<StoredValue<'_>> {
@@ -133,10 +134,12 @@ impl State {
 
     /// The base has changed under changes that are not committed yet.
     pub(crate) fn rebase(&mut self) {
-        let nothing = Values::default();
+        if !self.changes.change_values() {
+            return;
+        }
         let visible = self.base.live().filter(|_| !self.changes.hides_below());
         self.changes
-            .rebase(visible.map_or(&nothing, |live| live.record.values()));
+            .rebase(visible.map_or(Values::none(), |live| live.record.values()));
     }
 
     pub(crate) fn owner(&self) -> Option<&Owner> {
@@ -201,13 +204,16 @@ impl State {
         if stored + wanted + more <= limits.record {
             return Ok(());
         }
-        let nothing = Values::default();
-        let base = self.base.live().map_or(&nothing, |live| live.record.values());
+        let base = self.base.live().map_or(Values::none(), |live| live.record.values());
         let pending = match &self.in_flight {
-            Some(in_flight) => (**in_flight).clone().then(self.changes.clone()),
-            None => self.changes.clone(),
+            Some(in_flight) => (**in_flight).clone().then((*self.changes).clone()),
+            None => (*self.changes).clone(),
         };
-        let base = if pending.ending == Ending::End { &nothing } else { base };
+        let base = if pending.ending == Ending::End {
+            Values::none()
+        } else {
+            base
+        };
         let mut without = pending;
         without.remove(name);
         let rest = without.apply(base, limits)?.encoded_len();

@@ -6,7 +6,8 @@ mod inventory;
 mod shard;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,13 +34,16 @@ use shard::{SHARDS, Shard, Shards, shard_of};
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     owners: Box<[Mutex<Owners>]>,
+    /// Which of `owners` somebody is in. By name, as an owner is no key that leaves this process: hashed as keys are, a login would
+    /// take a fifth longer.
+    stripes: RandomState,
     revocations: Revocations,
     /// Held by the one revocation that is under way.
     turn: Mutex<()>,
 }
 
 /// The sessions of each owner, newest first. An entry may be stale after its session has ended, for a moment; none is missing.
-type Owners = HashMap<[u8; 32], BTreeMap<Place, StoreKey>>;
+type Owners = HashMap<Owner, BTreeMap<Place, StoreKey>>;
 
 type Place = (Reverse<Timestamp>, Handle);
 
@@ -49,6 +53,7 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             owners: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            stripes: RandomState::new(),
             revocations: Revocations::new(),
             turn: Mutex::new(()),
         }
@@ -69,19 +74,19 @@ impl MemoryStore {
     }
 
     fn owner(&self, owner: &Owner) -> MutexGuard<'_, Owners> {
-        lock(&self.owners[usize::from(owner.index_key()[0]) % SHARDS])
+        lock(&self.owners[self.stripes.hash_one(owner) as usize % SHARDS])
     }
 
     /// Forgets where an ended session stood in its owner's list, unless a newer session took the place.
     fn unlist(&self, key: StoreKey, record: &Record) {
         let Some(owner) = record.owner() else { return };
         let mut owners = self.owner(owner);
-        if let Some(sessions) = owners.get_mut(&owner.index_key()) {
+        if let Some(sessions) = owners.get_mut(owner) {
             if sessions.get(&place(record)) == Some(&key) {
                 sessions.remove(&place(record));
             }
             if sessions.is_empty() {
-                owners.remove(&owner.index_key());
+                owners.remove(owner);
             }
         }
     }
@@ -107,7 +112,7 @@ impl MemoryStore {
         if shards.of(key).entries.contains_key(&key) {
             return Created::Collision;
         }
-        let sessions = owners.entry(owner.index_key()).or_default();
+        let sessions = owners.entry(owner.clone()).or_default();
         let ended = shards.end(sessions, oldest);
         sessions.insert(place(&record), key);
         shards.of(key).insert(key, record);
@@ -159,7 +164,7 @@ impl MemoryStore {
         let record = record.seen(seen_at);
         let mut displaced = Vec::new();
         if let Some((owner, owners)) = &mut owners {
-            let sessions = owners.entry(owner.index_key()).or_default();
+            let sessions = owners.entry(owner.clone()).or_default();
             displaced = shards.end(sessions, oldest);
             sessions.insert(place(&record), new);
         }
@@ -179,13 +184,11 @@ impl MemoryStore {
 
     /// The shards of these keys, locked in order.
     fn shards(&self, keys: impl IntoIterator<Item = StoreKey>) -> Shards<'_> {
-        let numbers: BTreeSet<usize> = keys.into_iter().map(shard_of).collect();
-        Shards(
-            numbers
-                .into_iter()
-                .map(|number| (number, lock(&self.shards[number])))
-                .collect(),
-        )
+        let mut numbers: Vec<usize> = keys.into_iter().map(shard_of).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let lock = |number: usize| (number, lock(&self.shards[number]));
+        Shards(numbers.into_iter().map(lock).collect())
     }
 
     fn revoke_now(&self, owner: &Owner, which: Revoke, now: Timestamp) -> u64 {
@@ -201,7 +204,7 @@ impl MemoryStore {
             Revoke::One(one) => handle == one,
         };
         let mut ended = 0;
-        if let Some(sessions) = owners.get_mut(&owner.index_key()) {
+        if let Some(sessions) = owners.get_mut(owner) {
             sessions.retain(|(_, handle), key| {
                 if !chosen(*handle) {
                     return true;
@@ -214,7 +217,7 @@ impl MemoryStore {
                 false
             });
             if sessions.is_empty() {
-                owners.remove(&owner.index_key());
+                owners.remove(owner);
             }
         }
         drop(owners);
@@ -227,7 +230,7 @@ impl MemoryStore {
     fn list_now(&self, owner: &Owner, page: Page, now: Timestamp) -> OwnedPage {
         // The stripe stays locked, so that no session moves to a new key between the list and its record.
         let owners = self.owner(owner);
-        let Some(sessions) = owners.get(&owner.index_key()) else {
+        let Some(sessions) = owners.get(owner) else {
             return OwnedPage::default();
         };
         let start = page.after.map_or(Bound::Unbounded, |Cursor { created_at, handle }| {
@@ -339,7 +342,7 @@ impl OwnerIndex for MemoryStore {
 
 /// The sessions that a limit counts, newest first, stale entries included; none if there is no limit.
 fn counted(owners: &Owners, owner: &Owner, admission: Admission) -> Vec<(Place, StoreKey)> {
-    match (admission.limit, owners.get(&owner.index_key())) {
+    match (admission.limit, owners.get(owner)) {
         (Some(_), Some(sessions)) => sessions.iter().map(|(place, key)| (*place, *key)).collect(),
         _ => Vec::new(),
     }

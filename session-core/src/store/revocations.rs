@@ -22,7 +22,7 @@ pub struct Revocations {
 #[derive(Debug, Default)]
 struct Raised {
     latest: u64,
-    by_owner: HashMap<[u8; 32], Revoked>,
+    by_owner: HashMap<Owner, Revoked>,
     /// Logins that began before this are refused whoever they are for: what stands in for forgotten owners.
     floor: Epoch,
 }
@@ -74,7 +74,7 @@ impl Revocations {
             Revoke::Others(kept) => Some(kept),
             Revoke::All | Revoke::One(_) => None,
         };
-        let all_at = match (spared, raised.by_owner.get(&owner.index_key())) {
+        let all_at = match (spared, raised.by_owner.get(owner)) {
             (None, _) => epoch,
             (Some(_), None) => Epoch::default(),
             (Some(_), Some(before)) if before.spared == spared => before.all_at,
@@ -85,7 +85,7 @@ impl Revocations {
             spared,
             all_at,
         };
-        raised.by_owner.insert(owner.index_key(), revoked);
+        raised.by_owner.insert(owner.clone(), revoked);
         epoch
     }
 
@@ -108,7 +108,7 @@ impl Revocations {
     /// Whether a login of this owner, to a session of that handle, is to be refused if it began then.
     pub fn refuse(&self, owner: &Owner, handle: Handle, began: Epoch) -> bool {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        let revoked = raised.by_owner.get(&owner.index_key());
+        let revoked = raised.by_owner.get(owner);
         began < raised.floor || revoked.is_some_and(|revoked| revoked.refuse(handle, began))
     }
 }

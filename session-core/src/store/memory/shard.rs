@@ -44,8 +44,8 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// Several shards at once.
-pub(super) struct Shards<'a>(pub(super) BTreeMap<usize, MutexGuard<'a, Shard>>);
+/// Several shards at once, by ascending number.
+pub(super) struct Shards<'a>(pub(super) Vec<(usize, MutexGuard<'a, Shard>)>);
 
 impl Shard {
     pub(super) fn live(&mut self, key: StoreKey, now: Timestamp) -> Option<&mut Entry> {
@@ -117,9 +117,9 @@ impl Shard {
 
 impl Shards<'_> {
     pub(super) fn of(&mut self, key: StoreKey) -> &mut Shard {
-        self.0
-            .get_mut(&shard_of(key))
-            .expect("the shards of all keys that an operation names are locked")
+        let place = self.0.binary_search_by_key(&shard_of(key), |(number, _)| *number);
+        let place = place.expect("the shards of all keys that an operation names are locked");
+        &mut self.0[place].1
     }
 
     /// Which of the owner's sessions have to end so that one more has room; `None` if it has none.

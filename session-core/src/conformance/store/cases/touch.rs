@@ -19,7 +19,7 @@ pub(in super::super) async fn touch_moves_the_sighting_and_leaves_data_and_revis
     assert_eq!(
         store.touch(key(1), &record, seen).await,
         Touched::Recorded,
-        "touch refused a live session"
+        "touch refused a live session (P5)"
     );
     assert_eq!(
         store.load(key(1), seen).await,
@@ -88,7 +88,7 @@ pub(in super::super) async fn touch_never_passes_the_absolute_deadline(store: Te
         assert_eq!(
             store.touch(key(1), &record, after(now, seconds)).await,
             Touched::Recorded,
-            "touch refused a live session"
+            "touch refused a live session (P5)"
         );
     }
     assert!(
@@ -138,7 +138,7 @@ pub(in super::super) async fn a_replace_after_a_touch_keeps_the_sighting(store: 
     assert_eq!(
         store.touch(key(1), &record, after(now, 50)).await,
         Touched::Recorded,
-        "touch refused a live session"
+        "touch refused a live session (P5)"
     );
     let next = Sample::of(&record).next_revision().build();
     assert_eq!(
@@ -182,7 +182,7 @@ pub(in super::super) async fn touches_beside_commits_lose_neither(store: TestSto
         async move {
             if number.is_multiple_of(2) {
                 let touched = store.touch(key(1), &record, after(now, number)).await;
-                assert_eq!(touched, Touched::Recorded, "touch refused a live session");
+                assert_eq!(touched, Touched::Recorded, "touch refused a live session (P5)");
                 return;
             }
             let mut current = record;
@@ -194,7 +194,7 @@ pub(in super::super) async fn touches_beside_commits_lose_neither(store: TestSto
                 current = match store.replace(key(1), current.revision(), &next, now).await {
                     Replaced::Stored => return,
                     Replaced::Conflict(newer) => newer,
-                    Replaced::Gone => panic!("replace answered Gone for a live session"),
+                    Replaced::Gone => panic!("replace answered Gone for a live session (P5)"),
                 };
             }
         }
