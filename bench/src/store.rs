@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use tokio::sync::oneshot;
 
 use crate::durable;
 use crate::goals::Goal;
@@ -176,6 +177,14 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
         CACHE / 1024 / 1024,
         HOT,
     ));
+    report.section(
+        "A thread and back",
+        &format!(
+            "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs. One \
+             writer at a time cannot take less than that and raw fjall; of 64, each waits for the others' turns too, and few for a thread to wake.",
+            number(hop(effort.rounds)?)
+        ),
+    );
     let redis = RedisServer::start()?;
     let mut goals = Vec::new();
     let mut loads = BTreeMap::new();
@@ -196,6 +205,32 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
     goals.extend(durable::run(&mut report, &redis, effort.rounds)?);
     report.goals(&goals);
     report.finish()
+}
+
+/// µs from a task to another thread and back: the median of many, as one writer at a time has it.
+fn hop(rounds: usize) -> Result<f64> {
+    const HOPS: usize = 2000;
+    let (messages, received) = std::sync::mpsc::channel::<oneshot::Sender<()>>();
+    let thread = std::thread::spawn(move || {
+        while let Ok(answer) = received.recv() {
+            let _ = answer.send(()); // nobody waits after the last round
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    let mut samples = Samples::default();
+    let all = async move {
+        for _ in 0..rounds * HOPS {
+            let started = Instant::now();
+            let (answer, answered) = oneshot::channel();
+            messages.send(answer)?;
+            answered.await?;
+            samples.push(micros(started.elapsed()));
+        }
+        anyhow::Ok(samples)
+    };
+    let samples = runtime.block_on(runtime.spawn(all))??;
+    thread.join().expect("the thread only answers");
+    Ok(samples.median())
 }
 
 /// µs of each engine for each cell.

@@ -9,6 +9,8 @@ pub mod actix_session;
 #[cfg(feature = "peers")]
 pub mod axum_session;
 #[cfg(feature = "peers")]
+pub mod inline_fjall;
+#[cfg(feature = "peers")]
 pub mod ours_actix;
 #[cfg(feature = "peers")]
 pub mod ours_rocket;

@@ -47,10 +47,25 @@ impl Ours {
     /// The default configuration, but for the cookie's `Secure`, which a load generator without TLS would not send back; it changes a
     /// name, and no work.
     pub async fn engine(self, place: &Place) -> Result<Engine> {
-        let keys = SigningKeys::new(SigningKey::from_bytes(&[7; 32])?);
-        let config = SessionConfig::builder().danger().insecure_cookies().build()?;
-        Ok(Engine::builder(self.store(place).await?, keys).config(config).build())
+        engine(self.store(place).await?)
     }
+}
+
+pub(super) fn engine(store: Arc<dyn Store>) -> Result<Engine> {
+    let keys = SigningKeys::new(SigningKey::from_bytes(&[7; 32])?);
+    let config = SessionConfig::builder().danger().insecure_cookies().build()?;
+    Ok(Engine::builder(store, keys).config(config).build())
+}
+
+pub(super) fn site(engine: Engine) -> Result<Router> {
+    Ok(Router::new()
+        .route("/untouched", get(|| async { "ok" }))
+        .route("/start", get(start))
+        .route("/read", get(read))
+        .route("/write", get(write))
+        .route("/login", get(login))
+        .route("/logout", get(logout))
+        .layer(SessionLayer::from_engine(engine)))
 }
 
 #[async_trait]
@@ -67,14 +82,7 @@ impl AxumPeer for Ours {
     }
 
     async fn site(&self, place: &Place) -> Result<Router> {
-        Ok(Router::new()
-            .route("/untouched", get(|| async { "ok" }))
-            .route("/start", get(start))
-            .route("/read", get(read))
-            .route("/write", get(write))
-            .route("/login", get(login))
-            .route("/logout", get(logout))
-            .layer(SessionLayer::from_engine(self.engine(place).await?)))
+        site(self.engine(place).await?)
     }
 }
 
