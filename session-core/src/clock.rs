@@ -118,6 +118,7 @@ pub struct SystemClock {
     origin: AtomicU64,
     /// When the wall clock is to be looked at again, in milliseconds since `started`.
     next_look: AtomicU64,
+    wall: fn() -> SystemTime,
 }
 
 /// A wall clock that was set forward is followed after this time at the latest. In between one clock is read and not two, which is half
@@ -127,10 +128,25 @@ const LOOKS_EVERY: u64 = 20;
 impl SystemClock {
     /// A clock that starts from the present wall time.
     pub fn new() -> Self {
+        Self::reading(SystemTime::now)
+    }
+
+    /// The same over another wall clock: to see what an application does when its machine's clock jumps.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use session_core::{Clock, SystemClock};
+    ///
+    /// let hour = Duration::from_secs(3600);
+    /// let ahead = SystemClock::reading(|| SystemTime::now() + Duration::from_secs(3600));
+    /// assert!(ahead.now().saturating_since(SystemClock::new().now()) > hour / 2);
+    /// ```
+    pub fn reading(wall: fn() -> SystemTime) -> Self {
         Self {
             started: Instant::now(),
-            origin: AtomicU64::new(Timestamp::from(SystemTime::now()).unix_millis()),
+            origin: AtomicU64::new(Timestamp::from(wall()).unix_millis()),
             next_look: AtomicU64::new(0),
+            wall,
         }
     }
 
@@ -155,7 +171,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        self.at(self.started.elapsed(), || SystemTime::now().into())
+        self.at(self.started.elapsed(), || (self.wall)().into())
     }
 }
 
