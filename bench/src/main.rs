@@ -66,6 +66,9 @@ mod soak {
         /// How long
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..))]
         minutes: u64,
+        /// MiB of each of the store's two caches; small ones are full sooner
+        #[arg(long, default_value_t = 64)]
+        cache: u64,
         /// Half a minute, with shorter sessions: its figures mean little, and go to `target/quick`
         #[arg(long)]
         quick: bool,
@@ -88,7 +91,7 @@ mod soak {
             let effort = if self.quick {
                 Effort::SHORT
             } else {
-                Effort::minutes(self.minutes)
+                Effort::minutes(self.minutes, self.cache)
             };
             soak::run(&self.out.unwrap_or(usual), effort, self.fault)
         }

@@ -185,6 +185,29 @@ impl Walker {
         Ok(())
     }
 
+    /// Whether an answer came too late to say anything. Then a session that it may have begun, ended or changed is known no longer.
+    fn is_slow(&self, place: Option<usize>, answer: &Answer) -> bool {
+        let at = self.span(answer.sent);
+        if !self.lane.rules.is_slow(at) {
+            return false;
+        }
+        let mut book = self.book();
+        book.unjudged += 1;
+        let owner = place.and_then(|place| book.sessions[place].owner);
+        for (other, session) in book.sessions.iter_mut().enumerate() {
+            if session.state != State::Expired && (Some(other) == place || owner.is_some() && session.owner == owner) {
+                session.state = State::Unknown;
+                session.seen.latest = at.latest;
+            }
+        }
+        if let Cookie::New(token) = &answer.cookie {
+            let mut session = Session::begun(token.clone(), at);
+            session.state = State::Unknown;
+            book.sessions.push(session);
+        }
+        true
+    }
+
     /// A token that was never issued: one of chance, or a genuine one with one character changed.
     fn forge(&mut self) -> String {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -217,6 +240,9 @@ impl Walker {
 
     async fn first(&mut self) -> Result<()> {
         let answer = ask(&mut self.client, "POST", "/add/n", None, "").await?;
+        if self.is_slow(None, &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let mut book = self.book();
         match &answer.cookie {
@@ -239,6 +265,9 @@ impl Walker {
         let text = text.filter(|_| count == 0 || self.picker.below(4) == 0);
         let path = if text.is_some() { "/get/t" } else { "/get/n" };
         let answer = ask(&mut self.client, "GET", path, Some(token), "").await?;
+        if self.is_slow(Some(place), &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let mut book = lock(&self.lane.book);
         let session = &mut book.sessions[place];
@@ -264,6 +293,15 @@ impl Walker {
     /// Takes the answers of adds that were under way at once. If the session was not live, each began another.
     fn added(&mut self, place: usize, answers: Vec<Answer>) {
         let rules = self.lane.rules;
+        // All of them, as each may have begun a session.
+        if answers
+            .iter()
+            .filter(|answer| self.is_slow(Some(place), answer))
+            .count()
+            > 0
+        {
+            return;
+        }
         let mut numbers = Vec::new();
         let asked = answers.len();
         for answer in answers {
@@ -305,6 +343,9 @@ impl Walker {
             length: 100 + self.picker.below(4096 - 100 + 1) as usize,
         };
         let answer = ask(&mut self.client, "POST", "/set/t", Some(token), &text.make()).await?;
+        if self.is_slow(Some(place), &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let rules = self.lane.rules;
         let mut book = lock(&self.lane.book);
@@ -339,6 +380,9 @@ impl Walker {
             _ => "/renew".to_owned(),
         };
         let answer = ask(&mut self.client, "POST", &path, Some(token), "").await?;
+        if self.is_slow(Some(place), &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let rules = self.lane.rules;
         let mut book = lock(&self.lane.book);
@@ -387,6 +431,9 @@ impl Walker {
     async fn list(&mut self, place: usize, token: &str) -> Result<()> {
         let owner = self.book().sessions[place].owner;
         let answer = ask(&mut self.client, "GET", "/sessions", Some(token), "").await?;
+        if self.is_slow(Some(place), &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let owned = self.owned(owner, at);
         let listed = answer.body.as_array().map(|listed| listed.len() as u64);
@@ -403,6 +450,9 @@ impl Walker {
         let all = self.picker.below(2) == 0;
         let path = if all { "/revoke-all" } else { "/revoke-others" };
         let answer = ask(&mut self.client, "POST", path, Some(token), "").await?;
+        if self.is_slow(Some(place), &answer) {
+            return Ok(());
+        }
         let at = self.span(answer.sent);
         let owned = self.owned(owner, at);
         if !self.found(place, "revocation", &answer, at) {

@@ -44,6 +44,8 @@ pub struct Effort {
     pub in_use: u64,
     pub rules: Rules,
     pub every: Duration,
+    /// MiB of each of the store's two caches.
+    pub cache: u64,
     pub memory: Tolerance,
     pub files: Tolerance,
     pub disk: Tolerance,
@@ -51,7 +53,7 @@ pub struct Effort {
 
 impl Effort {
     /// Half an hour is what was promised; other times are for other questions.
-    pub const fn minutes(minutes: u64) -> Self {
+    pub const fn minutes(minutes: u64, cache: u64) -> Self {
         Self {
             time: Duration::from_secs(minutes * 60),
             rate: 600,
@@ -62,6 +64,7 @@ impl Effort {
                 sweep: Duration::from_secs(5),
             },
             every: Duration::from_secs(5),
+            cache,
             memory: Tolerance { part: 0.1, more: 8.0 },
             files: Tolerance { part: 0.25, more: 16.0 },
             disk: Tolerance { part: 0.25, more: 16.0 },
@@ -74,11 +77,12 @@ impl Effort {
         rate: 400,
         in_use: 320,
         rules: Rules {
-            idle: Duration::from_secs(4),
-            absolute: Duration::from_secs(12),
+            idle: Duration::from_secs(5),
+            absolute: Duration::from_secs(14),
             sweep: Duration::from_millis(500),
         },
         every: Duration::from_millis(500),
+        cache: 64,
         memory: Tolerance { part: 0.1, more: 24.0 },
         files: Tolerance { part: 0.25, more: 16.0 },
         disk: Tolerance { part: 0.25, more: 24.0 },
@@ -104,7 +108,7 @@ pub fn run(folder: &Path, effort: Effort, fault: Option<Fault>) -> Result<()> {
     )?;
     let data = tempfile::tempdir()?;
     let store = data.path().join("store");
-    let mut server = Server::start(&store, effort.rules, fault)?;
+    let mut server = Server::start(&store, effort.rules, effort.cache, fault)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -282,11 +286,12 @@ fn goals(watched: &Watched, after: &Sample, effort: Effort) -> Vec<Goal> {
 fn describe(report: &mut Report, effort: Effort, book: &Book, watched: &Watched, after: &Sample, looked_at: u64) {
     let rules = effort.rules;
     report.note(&format!(
-        "{} s of traffic on the probe application of adapter-axum with `FjallStore`, in default settings, in a process of its own. {} requests \
+        "{} s of traffic on the probe application of adapter-axum with `FjallStore`, two caches of {} MiB each (64 is the default), in a process of its own. {} requests \
          a second are due at fixed moments, whether or not earlier ones are answered, on {LANES} lanes. Sessions end after {} s without a \
          request, or after {} s; the cleaner comes every {} s. After two fifths of the time the wall clock jumps forward by an hour, \
          after three fifths back.",
         effort.time.as_secs(),
+        effort.cache,
         effort.rate,
         rules.idle.as_secs(),
         rules.absolute.as_secs(),
@@ -309,7 +314,7 @@ fn describe(report: &mut Report, effort: Effort, book: &Book, watched: &Watched,
         watched.violations.len().to_string(),
     );
     row(
-        "requests within which a deadline lay, so that either answer is right",
+        "requests within which a deadline lay, so that more than one answer is right",
         number(book.unjudged as f64),
     );
     row(

@@ -99,7 +99,7 @@ pub enum State {
     InUse,
     /// Left alone; it may be looked at once more.
     Left,
-    /// Its deadline lay within a login: what it holds cannot be known.
+    /// A deadline lay within a login or a slow request: what it holds cannot be known.
     Unknown,
     /// It was found to have ended by itself.
     Expired,
@@ -137,7 +137,12 @@ impl Rules {
 
     /// Expired sessions must be gone after this.
     pub fn grace(self) -> Duration {
-        self.sweep * 2 + Duration::from_secs(2)
+        self.sweep * 2 + Duration::from_secs(5)
+    }
+
+    /// Whether a session may have begun and ended within a request, so that nothing can be said of the answer.
+    pub fn is_slow(self, at: Span) -> bool {
+        u128::from(at.latest - at.earliest) >= self.idle.as_millis() / 2
     }
 
     fn touch_window(self) -> u64 {
@@ -158,9 +163,13 @@ impl Session {
         }
     }
 
-    /// A request found it. The sighting may be older by the touch window.
+    /// A request found it. The sighting may be older by the touch window; and if the session may have ended before the request did, there
+    /// may be none.
     pub fn seen(&mut self, at: Span, rules: Rules) {
-        self.seen.earliest = self.seen.earliest.max(at.earliest.saturating_sub(rules.touch_window()));
+        if self.expect(at, rules) == Expect::Live {
+            let sighted = at.earliest.saturating_sub(rules.touch_window());
+            self.seen.earliest = self.seen.earliest.max(sighted);
+        }
         self.seen.latest = self.seen.latest.max(at.latest);
     }
 
@@ -178,10 +187,10 @@ impl Session {
             return Expect::Dead;
         }
         let ends = self.ends(rules);
-        if at.latest < ends.earliest {
-            Expect::Live
-        } else if at.earliest >= ends.latest {
+        if at.earliest >= ends.latest {
             Expect::Dead
+        } else if at.latest < ends.earliest && self.state != State::Unknown {
+            Expect::Live
         } else {
             Expect::Either
         }
@@ -243,9 +252,17 @@ mod tests {
     #[test]
     fn a_busy_session_ends_at_its_absolute_timeout() {
         let mut session = Session::begun(String::new(), at(0));
-        session.seen(at(599), RULES);
+        (1..12).for_each(|sighting| session.seen(at(50 * sighting), RULES));
         assert_eq!(session.expect(at(599), RULES), Expect::Live);
         assert_eq!(session.expect(at(601), RULES), Expect::Dead);
+    }
+
+    #[test]
+    fn who_is_found_when_the_deadline_passes_may_not_have_been_seen() {
+        let mut session = Session::begun(String::new(), at(0));
+        session.seen(at(60), RULES);
+        assert_eq!(session.expect(at(61), RULES), Expect::Either);
+        assert_eq!(session.expect(at(121), RULES), Expect::Dead);
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Options {
     #[arg(long)]
     sweep: u64,
     #[arg(long)]
+    cache: u64,
+    #[arg(long)]
     fault: Option<Fault>,
 }
 
@@ -82,7 +84,10 @@ pub fn serve(options: Options) -> Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let store = FjallStore::open(options.folder)?;
+    let store = FjallStore::builder(options.folder)
+        .cache_size(options.cache << 20)
+        .record_cache(options.cache << 20)
+        .open()?;
     let weighed = Weighed::new(store.clone(), options.fault);
     let written = weighed.written();
     let clock: Arc<dyn Clock> = match options.fault {
@@ -205,7 +210,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(folder: &Path, rules: Rules, fault: Option<Fault>) -> Result<Self> {
+    pub fn start(folder: &Path, rules: Rules, cache: u64, fault: Option<Fault>) -> Result<Self> {
         let millis = |time: Duration| time.as_millis().to_string();
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -213,7 +218,7 @@ impl Server {
             .arg("--folder")
             .arg(folder)
             .args(["--idle", &millis(rules.idle), "--absolute", &millis(rules.absolute)])
-            .args(["--sweep", &millis(rules.sweep)]);
+            .args(["--sweep", &millis(rules.sweep), "--cache", &cache.to_string()]);
         if let Some(fault) = fault {
             let fault = fault.to_possible_value().expect("no fault is skipped");
             command.args(["--fault", fault.get_name()]);
