@@ -158,9 +158,13 @@ pub fn run(folder: &Path, effort: Effort, fault: Option<Fault>) -> Result<()> {
         anyhow::Ok(())
     })?;
 
-    // Nobody comes any more: everything must end, and be removed.
-    std::thread::sleep(effort.rules.idle + effort.rules.grace());
-    let drained = server.count()?;
+    // Nobody comes any more: everything must end, and be removed. A busy machine may take its time.
+    let patience = Instant::now() + effort.rules.idle + effort.rules.grace() + Duration::from_secs(30);
+    let mut drained = server.count()?;
+    while drained.live + drained.expired > 0 && Instant::now() < patience {
+        std::thread::sleep(effort.every);
+        drained = server.count()?;
+    }
     let after = Sample::take(server.id(), &store, start.elapsed(), drained, Samples::default())?;
     let mut looked_at = 0;
     for book in &books {
