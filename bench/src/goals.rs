@@ -38,6 +38,10 @@ impl Goal {
         goal
     }
 
+    pub fn is_met(&self) -> bool {
+        self.met
+    }
+
     pub fn verdict(&self) -> &'static str {
         if self.met { "met" } else { "MISSED" }
     }

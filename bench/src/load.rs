@@ -32,6 +32,15 @@ impl Client {
 
     /// Sends the bytes of a request; the head of the answer, which must be a success.
     async fn send(&mut self, request: &[u8]) -> Result<&str> {
+        let (head, _) = self.exchange(request).await?;
+        if !head.starts_with("HTTP/1.1 200") {
+            bail!("the server answered {}", head.lines().next().unwrap_or_default());
+        }
+        Ok(head)
+    }
+
+    /// Sends the bytes of a request; head and body of the answer.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<(&str, &str)> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
@@ -43,21 +52,16 @@ impl Client {
                 break end + 4;
             }
         };
-        let text = str::from_utf8(&self.buffer[..head])?;
-        if !text.starts_with("HTTP/1.1 200") {
-            bail!("the server answered {}", text.lines().next().unwrap_or_default());
-        }
-        let length: usize = header(text, "content-length")
+        let length: usize = header(str::from_utf8(&self.buffer[..head])?, "content-length")
             .next()
             .context("no content-length")?
             .parse()?;
-        let mut missing = (head + length).saturating_sub(self.buffer.len());
-        while missing > 0 {
+        while self.buffer.len() < head + length {
             let read = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(read > 0, "the server closed the connection");
-            missing = missing.saturating_sub(read);
         }
-        Ok(str::from_utf8(&self.buffer[..head])?)
+        let (head, body) = self.buffer.split_at(head);
+        Ok((str::from_utf8(head)?, str::from_utf8(body)?))
     }
 
     /// Starts a session; the cookie that a browser would send back.
@@ -70,7 +74,7 @@ impl Client {
     }
 }
 
-fn header<'a>(head: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn header<'a>(head: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = head.lines().filter_map(|line| line.split_once(':'));
     lines
         .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted))

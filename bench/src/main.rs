@@ -36,6 +36,13 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Mixed traffic for half an hour: fails if an answer is wrong or something grows
+    #[cfg(feature = "soak")]
+    Soak(soak::Options),
+    /// What `soak` starts
+    #[cfg(feature = "soak")]
+    #[command(hide = true)]
+    SoakServer(bench::soak::server::Options),
     #[cfg(feature = "peers")]
     #[command(flatten)]
     Measure(measure::Command),
@@ -54,8 +61,57 @@ fn main() -> Result<()> {
             scenario,
             seconds,
         } => bench::check::profile(&peer, &scenario, Duration::from_secs(seconds)),
+        #[cfg(feature = "soak")]
+        Command::Soak(options) => options.run(),
+        #[cfg(feature = "soak")]
+        Command::SoakServer(options) => bench::soak::server::serve(options),
         #[cfg(feature = "peers")]
         Command::Measure(command) => command.run(),
+    }
+}
+
+#[cfg(feature = "soak")]
+mod soak {
+    use std::path::{Path, PathBuf};
+
+    use anyhow::Result;
+    use bench::soak::{self, Effort, server::Fault};
+    use clap::Args;
+
+    #[derive(Args)]
+    pub(super) struct Options {
+        /// How long
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..))]
+        minutes: u64,
+        /// MiB of each of the store's two caches; small ones are full sooner
+        #[arg(long, default_value_t = 64)]
+        cache: u64,
+        /// Half a minute, with shorter sessions: its figures mean little, and go to `target/quick`
+        #[arg(long)]
+        quick: bool,
+        /// Breaks the server on purpose: the run must fail, and goes to `target/quick`
+        #[arg(long)]
+        fault: Option<Fault>,
+        /// Where the tables and plots go [default: docs/benchmarks]
+        #[arg(long)]
+        out: Option<PathBuf>,
+    }
+
+    impl Options {
+        pub(super) fn run(self) -> Result<()> {
+            let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let usual = if self.quick || self.fault.is_some() {
+                bench.join("target/quick")
+            } else {
+                bench.join("../docs/benchmarks")
+            };
+            let effort = if self.quick {
+                Effort::SHORT
+            } else {
+                Effort::minutes(self.minutes, self.cache)
+            };
+            soak::run(&self.out.unwrap_or(usual), effort, self.fault)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plots: grouped bars, and curves on logarithmic axes. SVG, drawn by plotters.
+//! The plots: grouped bars, curves on logarithmic axes, and curves over time. SVG, drawn by plotters.
 
 use std::path::Path;
 
@@ -196,6 +196,93 @@ impl Lines {
             .label_font(style(13, INK, HPos::Left, VPos::Top))
             .draw()?;
         root.present()?;
+        Ok(())
+    }
+}
+
+/// Curves over time.
+pub struct Course {
+    pub title: String,
+    pub across: String,
+    pub along: String,
+    /// Of the values; those of a linear one begin at 0.
+    pub scale: Scale,
+    /// Label and points.
+    pub curves: Vec<(String, Vec<(f64, f64)>)>,
+    /// When something happened.
+    pub marks: Vec<f64>,
+}
+
+impl Course {
+    pub fn draw(&self, path: &Path) -> Result<()> {
+        self.try_draw(path)
+            .map_err(|error| anyhow!("drawing {}: {error}", path.display()))
+    }
+
+    fn try_draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let points = || self.curves.iter().flat_map(|(_, points)| points);
+        let end = points().map(|point| point.0).fold(0.0, f64::max);
+        let values = || points().map(|point| point.1).filter(|value| value.is_finite());
+        let most = values().fold(f64::MIN_POSITIVE, f64::max);
+        let least = values().filter(|value| *value > 0.0).fold(most, f64::min);
+        let root = SVGBackend::new(path, (WIDTH as u32, 320)).into_drawing_area();
+        root.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&root);
+        chart
+            .caption(&self.title, style(19, INK, HPos::Left, VPos::Top))
+            .margin(16)
+            .x_label_area_size(48)
+            .y_label_area_size(72);
+        match self.scale {
+            Scale::Linear => self.curves_on(chart.build_cartesian_2d(0.0..end, 0.0..most * 1.25)?, 0.0, most * 1.25)?,
+            Scale::Log => {
+                let (low, high) = (10_f64.powf(least.log10().floor()), 10_f64.powf(most.log10().ceil()));
+                self.curves_on(chart.build_cartesian_2d(0.0..end, (low..high).log_scale())?, low, high)?;
+            }
+        }
+        root.present()?;
+        Ok(())
+    }
+
+    fn curves_on<'a, Y>(
+        &self,
+        mut chart: ChartContext<'a, SVGBackend<'a>, Cartesian2d<plotters::coord::types::RangedCoordf64, Y>>,
+        low: f64,
+        high: f64,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        Y: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
+    {
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(GRID)
+            .axis_style(FAINT)
+            .x_desc(&self.across)
+            .y_desc(&self.along)
+            .x_label_formatter(&|value| number(*value))
+            .y_label_formatter(&|value| number(*value))
+            .label_style(style(12, FAINT, HPos::Left, VPos::Top))
+            .axis_desc_style(style(13, INK, HPos::Left, VPos::Top))
+            .draw()?;
+        for mark in &self.marks {
+            chart.draw_series(LineSeries::new([(*mark, low), (*mark, high)], LIMIT))?;
+        }
+        for (index, (label, points)) in self.curves.iter().enumerate() {
+            let colour = CURVES[index % CURVES.len()];
+            let seen = points.iter().copied().filter(|(_, value)| value.is_finite());
+            chart
+                .draw_series(LineSeries::new(seen, colour.stroke_width(2)))?
+                .label(label)
+                .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 14, y + 4)], colour.filled()));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .background_style(WHITE)
+            .border_style(GRID)
+            .label_font(style(13, INK, HPos::Left, VPos::Top))
+            .draw()?;
         Ok(())
     }
 }

@@ -4,19 +4,28 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
+#[cfg(feature = "peers")]
+use std::process::{Command, Stdio};
+use std::time::Duration;
+#[cfg(feature = "peers")]
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+#[cfg(feature = "peers")]
+use anyhow::bail;
+use anyhow::{Context, Result};
+#[cfg(feature = "peers")]
 use tempfile::TempDir;
 
 /// A Redis server on a free port of this machine; it keeps nothing on disk.
+#[cfg(feature = "peers")]
 pub struct RedisServer {
     child: Child,
     url: String,
     _folder: TempDir,
 }
 
+#[cfg(feature = "peers")]
 impl RedisServer {
     /// Waits until it answers.
     pub fn start() -> Result<Self> {
@@ -70,6 +79,7 @@ impl RedisServer {
     }
 }
 
+#[cfg(feature = "peers")]
 impl Drop for RedisServer {
     fn drop(&mut self) {
         stop(&mut self.child);

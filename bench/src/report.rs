@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::goals::Goal;
 use crate::machine;
-use crate::plot::{Bars, Lines};
+use crate::plot::{Bars, Course, Lines};
 
 /// The results of one command.
 pub struct Report {
@@ -69,6 +69,14 @@ impl Report {
         let file = format!("{}-{name}.svg", self.name);
         lines.draw(&self.folder.join(&file))?;
         self.say(&format!("![{}]({file})\n", lines.title));
+        Ok(())
+    }
+
+    /// The same for what was seen over time.
+    pub fn course(&mut self, name: &str, course: &Course) -> Result<()> {
+        let file = format!("{}-{name}.svg", self.name);
+        course.draw(&self.folder.join(&file))?;
+        self.say(&format!("![{}]({file})\n", course.title));
         Ok(())
     }
 

@@ -120,6 +120,7 @@ pub struct SystemClock {
     origin: AtomicU64,
     /// When the wall clock is to be looked at again, in milliseconds since `started`.
     next_look: AtomicU64,
+    wall: fn() -> SystemTime,
 }
 
 /// A wall clock that was set forward is followed after this time at the latest. In between one clock is read and not two, which is half
@@ -129,10 +130,25 @@ const LOOKS_EVERY: u64 = 20;
 impl SystemClock {
     /// A clock that starts from the present wall time.
     pub fn new() -> Self {
+        Self::reading(SystemTime::now)
+    }
+
+    /// The same over another wall clock: to see what an application does when its machine's clock jumps.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use session_core::{Clock, SystemClock};
+    ///
+    /// let hour = Duration::from_secs(3600);
+    /// let ahead = SystemClock::reading(|| SystemTime::now() + Duration::from_secs(3600));
+    /// assert!(ahead.now().saturating_since(SystemClock::new().now()) > hour / 2);
+    /// ```
+    pub fn reading(wall: fn() -> SystemTime) -> Self {
         Self {
             started: coarsetime::Instant::now(),
-            origin: AtomicU64::new(Timestamp::from(SystemTime::now()).unix_millis()),
+            origin: AtomicU64::new(Timestamp::from(wall()).unix_millis()),
             next_look: AtomicU64::new(0),
+            wall,
         }
     }
 
@@ -158,7 +174,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let now = coarsetime::Instant::now_without_cache_update();
-        self.at(now.duration_since(self.started).into(), || SystemTime::now().into())
+        self.at(now.duration_since(self.started).into(), || (self.wall)().into())
     }
 }
 
