@@ -1,8 +1,11 @@
-//! What the committer does when the engine fails under it.
+//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again.
+
+mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};
 
 use super::request::{Reply, Request};
+use super::*;
 use crate::FjallStore;
 use crate::support::{START, at, key, sample};
 
@@ -15,6 +18,23 @@ async fn until_up<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> T {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// A committer whose steps are taken by hand, and where requests for it go.
+fn by_hand(path: &Path, durability: Durability) -> (flume::Sender<Request>, Committer) {
+    let mut folder = Folder::claim(path).unwrap();
+    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
+    let permit = Permit::default();
+    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
+    let shared = Arc::new(Shared {
+        path: path.to_owned(),
+        state,
+        cache: RecordCache::new(1 << 20),
+        revocations: Revocations::new(),
+    });
+    let (send, waiting) = flume::bounded(1024);
+    let committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, durability);
+    (send, committer)
 }
 
 async fn survives(failure: fn(Reply<()>) -> Request) {
@@ -136,21 +156,8 @@ fn closing_out_of_a_walk_is_an_error_and_no_deadlock() {
 
 #[test]
 fn absent_is_durable_too_after_the_store_was_reopened() {
-    use super::*;
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("sessions");
-    let mut folder = Folder::claim(&path).unwrap();
-    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
-    let permit = Permit::default();
-    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
-    let shared = Arc::new(Shared {
-        path,
-        state,
-        cache: RecordCache::new(1 << 20),
-        revocations: Revocations::new(),
-    });
-    let (send, waiting) = flume::bounded(16);
-    let mut committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, Durability::Process);
+    let (send, mut committer) = by_hand(&home.path().join("sessions"), Durability::Process);
 
     let (reply, _created) = Reply::channel();
     let record = sample(1).owner("alice").record();
@@ -185,7 +192,6 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
 #[test]
 fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     use super::write::Writer;
-    use super::*;
     let home = tempfile::tempdir().unwrap();
     let mut folder = Folder::claim(home.path()).unwrap();
     let tables = Tables::open(&mut folder, 1 << 20).unwrap();
