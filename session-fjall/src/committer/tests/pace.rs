@@ -113,3 +113,22 @@ fn a_store_that_is_down_waits_for_those_who_walk_and_not_for_ever() {
     assert!(committer.tables.is_some(), "it is open again");
     assert!(walking.check(home.path()).is_err());
 }
+
+#[tokio::test]
+async fn a_chunk_of_a_sweep_looks_at_a_bounded_number_of_places() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(home.path()).unwrap();
+    let count = REAP as u64 + 3;
+    for number in 0..count {
+        let created = store.create(key(number), sample(number).record(), Admission::default(), at(START));
+        assert_eq!(created.await.unwrap(), Created::Stored);
+    }
+    let now = Timestamp::MAX;
+    let limit = usize::MAX;
+    let mut chunks = Vec::new();
+    for _ in 0..2 {
+        let reaped = store.ask(|reply| Request::Reap { now, limit, reply }).await.unwrap();
+        chunks.push((reaped.removed, reaped.rest));
+    }
+    assert_eq!(chunks, [(REAP, Rest::Something), (3, Rest::Nothing)]);
+}
