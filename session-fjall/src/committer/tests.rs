@@ -273,6 +273,92 @@ async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
     assert_eq!(store.verify().unwrap(), 1);
 }
 
+#[tokio::test]
+async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
+    use crate::layout::{self, Sighting};
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).owner("alice").record();
+    let created = store
+        .create(key(1), record.clone(), Admission::default(), at(START))
+        .await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let listed = layout::owner_key(&record).unwrap().to_vec();
+    let due = layout::deadline_key(record.expires_at(), key(1)).to_vec();
+    let queue = || -> Vec<Vec<u8>> {
+        tables
+            .deadlines
+            .iter()
+            .map(|entry| entry.key().unwrap().to_vec())
+            .collect()
+    };
+    let mend = || {
+        store.ask(|reply| Request::Mend {
+            what: vec![Mend::Session(key(1))],
+            reply,
+        })
+    };
+    // Listed as somebody who is not there, and queued too late.
+    tables.owners.insert(listed.clone(), key(9).as_bytes()).unwrap();
+    let queued = record.expires_at().saturating_add(Duration::from_secs(60));
+    let sighting = Sighting {
+        seen_at: record.seen_at(),
+        queued,
+    };
+    tables.seen.insert(key(1).as_bytes(), sighting.encode()).unwrap();
+    tables.deadlines.remove(due.clone()).unwrap();
+    tables
+        .deadlines
+        .insert(layout::deadline_key(queued, key(1)), [])
+        .unwrap();
+    assert_eq!(mend().await.unwrap(), 1);
+    assert_eq!(queue(), [due.clone()]);
+    assert_eq!(&*tables.owners.get(&listed).unwrap().unwrap(), key(1).as_bytes());
+    // Not queued at all.
+    tables.deadlines.remove(due.clone()).unwrap();
+    assert_eq!(mend().await.unwrap(), 1);
+    assert_eq!(queue(), [due]);
+    assert_eq!(store.verify().unwrap(), 1);
+}
+
+#[test]
+fn a_clearing_is_kept_in_mind_once_and_only_while_somebody_waits_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (send, mut committer) = by_hand(home.path(), Durability::Process);
+    for number in 0..400 {
+        let (reply, _created) = Reply::channel();
+        send.send(Request::Create {
+            key: key(number),
+            record: sample(number).record(),
+            admission: Admission::default(),
+            now: at(START),
+            reply,
+        })
+        .unwrap();
+    }
+    let _ = committer.step();
+    let mut clear = |from, caller: &Arc<()>| {
+        let (reply, cleared) = Reply::channel();
+        let caller = Arc::downgrade(caller);
+        send.send(Request::Clear { from, caller, reply }).unwrap();
+        let _ = committer.step();
+        (
+            cleared.blocking_recv().unwrap().unwrap().next,
+            committer.clearings.len(),
+        )
+    };
+    let (one, other) = (Arc::new(()), Arc::new(()));
+    let (next, clearings) = clear(None, &one);
+    assert_eq!((next.is_some(), clearings), (true, 1));
+    let (next, clearings) = clear(next, &one);
+    assert_eq!((next.is_some(), clearings), (true, 1));
+    let (next, clearings) = clear(None, &other);
+    assert_eq!((next.is_some(), clearings), (true, 2));
+    drop(one);
+    assert_eq!(clear(next, &other), (None, 0));
+}
+
 #[cfg(feature = "cli")]
 #[tokio::test]
 async fn a_restored_session_takes_no_place_that_leads_to_another_record() {
