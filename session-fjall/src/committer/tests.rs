@@ -1,5 +1,7 @@
-//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again.
+//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`clearing`]: what it keeps in
+//! mind of clearings.
 
+mod clearing;
 mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};
@@ -274,6 +276,27 @@ async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
 }
 
 #[tokio::test]
+async fn a_longer_life_leaves_a_session_where_it_is_queued() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record.clone(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
+    let later = record.clone().seen(at(START + 60));
+    assert!(later.expires_at() > record.expires_at());
+    let replaced = store.replace(key(1), record.revision(), later, at(START + 60)).await;
+    assert_eq!(replaced.unwrap(), session_core::Replaced::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [layout::deadline_key(record.expires_at(), key(1)).to_vec()]);
+}
+
+#[tokio::test]
 async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
     use crate::layout::{self, Sighting};
     let folder = tempfile::tempdir().unwrap();
@@ -320,43 +343,6 @@ async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
     assert_eq!(mend().await.unwrap(), 1);
     assert_eq!(queue(), [due]);
     assert_eq!(store.verify().unwrap(), 1);
-}
-
-#[test]
-fn a_clearing_is_kept_in_mind_once_and_only_while_somebody_waits_for_it() {
-    let home = tempfile::tempdir().unwrap();
-    let (send, mut committer) = by_hand(home.path(), Durability::Process);
-    for number in 0..400 {
-        let (reply, _created) = Reply::channel();
-        send.send(Request::Create {
-            key: key(number),
-            record: sample(number).record(),
-            admission: Admission::default(),
-            now: at(START),
-            reply,
-        })
-        .unwrap();
-    }
-    let _ = committer.step();
-    let mut clear = |from, caller: &Arc<()>| {
-        let (reply, cleared) = Reply::channel();
-        let caller = Arc::downgrade(caller);
-        send.send(Request::Clear { from, caller, reply }).unwrap();
-        let _ = committer.step();
-        (
-            cleared.blocking_recv().unwrap().unwrap().next,
-            committer.clearings.len(),
-        )
-    };
-    let (one, other) = (Arc::new(()), Arc::new(()));
-    let (next, clearings) = clear(None, &one);
-    assert_eq!((next.is_some(), clearings), (true, 1));
-    let (next, clearings) = clear(next, &one);
-    assert_eq!((next.is_some(), clearings), (true, 1));
-    let (next, clearings) = clear(None, &other);
-    assert_eq!((next.is_some(), clearings), (true, 2));
-    drop(one);
-    assert_eq!(clear(next, &other), (None, 0));
 }
 
 #[cfg(feature = "cli")]
