@@ -297,6 +297,56 @@ async fn a_longer_life_leaves_a_session_where_it_is_queued() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_holds_up_no_sweep_and_is_looked_at_again_later() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::builder(folder.path()).record_cache(0).open().unwrap();
+    let record = sample(1).record();
+    for number in [1, 2] {
+        let created = store.create(key(number), record.clone(), Admission::default(), at(START));
+        assert_eq!(created.await.unwrap(), Created::Stored);
+    }
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    tables.records.insert(key(1).as_bytes(), b"no record").unwrap();
+    let now = record.expires_at();
+    assert_eq!(store.sweep(now, 9).await.unwrap().removed, 1);
+    assert!(tables.records.contains_key(key(1).as_bytes()).unwrap());
+    let again = layout::deadline_key(now.saturating_add(Duration::from_secs(3600)), key(1));
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [again.to_vec()]);
+}
+
+#[tokio::test]
+async fn a_place_that_is_left_over_in_the_queue_goes_and_the_session_keeps_its_own() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record.clone(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
+    let later = record.clone().seen(at(START + 60));
+    let replaced = store.replace(key(1), record.revision(), later, at(START + 60)).await;
+    assert_eq!(replaced.unwrap(), session_core::Replaced::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let left_over = at(START + 1);
+    tables
+        .deadlines
+        .insert(layout::deadline_key(left_over, key(1)), [])
+        .unwrap();
+    assert_eq!(store.sweep(left_over, 9).await.unwrap().removed, 0);
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [layout::deadline_key(record.expires_at(), key(1)).to_vec()]);
+}
+
+#[tokio::test]
 async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
     use crate::layout::{self, Sighting};
     let folder = tempfile::tempdir().unwrap();
