@@ -2,6 +2,7 @@
 //! mind of clearings.
 
 mod clearing;
+mod damage;
 mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};
