@@ -196,13 +196,33 @@ mod tests {
             assert_eq!(Lifetime::fixed(span).unwrap_err().kind(), ErrorKind::Invalid);
             assert_eq!(Lifetime::sliding(span).unwrap_err().kind(), ErrorKind::Invalid);
         }
-        assert!(Lifetime::fixed(LONGEST).is_ok());
+        assert!(Lifetime::fixed(Duration::from_secs(34_560_000)).is_ok());
+    }
+
+    #[test]
+    fn one_timeout_is_changed_without_the_other() {
+        let lifetime = Lifetime::aal3().with_idle(Duration::from_secs(7)).unwrap();
+        assert_eq!(lifetime.idle(), Some(Duration::from_secs(7)));
+        assert_eq!(lifetime.absolute(), Lifetime::aal3().absolute());
+        let lifetime = Lifetime::aal3().with_absolute(Duration::from_secs(7)).unwrap();
+        assert_eq!(lifetime.idle(), Lifetime::aal3().idle());
+        assert_eq!(lifetime.absolute(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn stored_numbers_are_held_to_the_same_bounds() {
+        let valid = |idle, absolute| Lifetime { idle, absolute }.is_valid();
+        assert!(valid(Some(1000), None) && valid(None, Some(1000)) && valid(Some(1000), Some(1000)));
+        assert!(!valid(None, None));
+        assert!(!valid(Some(999), Some(1000)));
+        assert!(!valid(Some(1000), Some(999)));
     }
 
     #[test]
     fn presets_follow_nist() {
         assert_eq!(Lifetime::aal2().idle(), Some(HOUR));
         assert_eq!(Lifetime::aal2().absolute(), Some(DAY));
+        assert_eq!(Lifetime::aal3().idle(), Some(Duration::from_secs(900)));
         assert_eq!(Lifetime::aal3().absolute(), Some(12 * HOUR));
         assert!(
             [

@@ -332,6 +332,32 @@ mod tests {
         assert!(error.to_string().contains("session.key"), "{error}");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_is_there_is_read_or_refused_without_waiting_for_its_lock() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, expected) in [(0o600, None), (0o640, Some(ErrorKind::Permission))] {
+            let path = folder.path().join(format!("{mode:o}.key"));
+            fs::write(&path, KEY).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let held = File::open(&path).unwrap();
+            held.lock().unwrap();
+            let (answer, answered) = std::sync::mpsc::channel();
+            std::thread::spawn(move || answer.send(SigningKeys::load_or_create(&path).err().map(|error| error.kind())));
+            let waited = std::time::Duration::from_secs(10);
+            assert_eq!(answered.recv_timeout(waited), Ok(expected), "mode {mode:o}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_how_many_keys_there_are_and_nothing_of_them() {
+        let key = SigningKey::from_base64(KEY).unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey(…)");
+        let keys = SigningKeys::new(key.clone()).and_verify(key);
+        assert_eq!(format!("{keys:?}"), "SigningKeys(1 signing, 1 verifying)");
+    }
+
     #[test]
     fn a_key_file_may_hold_comments_and_older_keys() {
         let keys = SigningKeys::parse(&format!("# new\n{KEY}\n\n# old\n{KEY}, {KEY}\n")).unwrap();

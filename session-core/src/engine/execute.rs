@@ -355,3 +355,39 @@ pub(super) fn lost() -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_are_random_and_none_is_longer_than_sixteen_milliseconds() {
+        let mut waited = Vec::new();
+        for _ in 0..100 {
+            let start = Instant::now();
+            pause(10).await;
+            waited.push(start.elapsed());
+        }
+        // The runtime's time has whole milliseconds, rounded up.
+        assert!(
+            waited.iter().all(|waited| *waited <= Duration::from_millis(17)),
+            "{waited:?}"
+        );
+        assert!(
+            waited.iter().sum::<Duration>() > Duration::from_millis(200),
+            "{waited:?}"
+        );
+        waited.sort();
+        waited.dedup();
+        assert!(waited.len() > 2, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_lost_race_costs_a_turn_and_no_time() {
+        let start = Instant::now();
+        pause(0).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}

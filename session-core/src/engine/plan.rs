@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn a_server_error_is_a_status_of_five_hundred_and_above() {
+        let outcomes = [200, 302, 409, 499, 500, 503, 599].map(Outcome::of_status);
+        let (good, bad) = (Outcome::Success, Outcome::ServerError);
+        assert_eq!(outcomes, [good, good, good, good, bad, bad, bad]);
+    }
+
+    #[test]
     fn the_common_rows() {
         use {CookieOp as C, StoreOp as S};
         let fresh = Facts {

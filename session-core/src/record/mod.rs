@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn records_are_equal_if_every_field_is() {
+        let record = record(Timestamp::from_unix_millis(1_000_000));
+        assert_eq!(record, record.clone());
+        let remembered = Record {
+            persistence: Persistence::Remembered,
+            ..record.clone()
+        };
+        assert_ne!(record, remembered);
+    }
+
+    #[test]
     fn debug_shows_no_value_and_no_owner() {
         let mut record = record(Timestamp::default());
         record.owner = Some(Owner::new("alice").unwrap());

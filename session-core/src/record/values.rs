@@ -232,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_written_as_postcard_does() {
+        for length in [0, 1, 127, 128, 16_383, 16_384] {
+            let bytes = vec![7; length];
+            let written = Values::from_sorted([("a", value(&bytes))]);
+            let expected = postcard::to_stdvec(&("a", 3_u16, &bytes)).unwrap();
+            assert!(written.as_bytes() == expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn only_values_without_an_entry_are_empty() {
+        assert!(Values::default().is_empty());
+        assert!(!Values::from_sorted([("a", value(b""))]).is_empty());
+    }
+
+    #[test]
     fn damaged_bytes_are_refused() {
         let good = Values::from_sorted([("a", value(b"1")), ("b", value(b"22"))]);
         assert!(Values::parse(good.as_bytes()).is_some());

@@ -136,9 +136,13 @@ async fn a_failed_run_is_reported_and_tried_again_later() {
 #[tokio::test(start_paused = true)]
 async fn a_stopped_cleaner_does_not_run_again() {
     let fixture = fixture(CleanerPolicy::every(PERIOD));
+    // Its task has begun to wait, so that only stopping it keeps it from running.
+    tokio::task::yield_now().await;
     fixture.engine.stop_cleaner();
     tokio::time::advance(10 * PERIOD).await;
-    tokio::task::yield_now().await;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(fixture.status().runs, 0);
 }
 

@@ -116,4 +116,6 @@ async fn a_logout_also_ends_what_a_lost_answer_has_left() {
     })
     .await;
     assert_eq!(left(&site).await, (0, 0));
+    let kinds = site.event_kinds();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "Destroyed").count(), 1, "{kinds:?}");
 }

@@ -4,11 +4,14 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+mod after_failure;
 mod cleaner;
+mod collisions;
 mod csrf;
 mod ended;
 mod everyone;
 mod flash;
+mod halves;
 mod lost_answers;
 #[cfg(feature = "metrics")]
 mod metrics;

@@ -7,7 +7,7 @@ use session_core::{
     Engine, ErrorKind, FlashLevel, Outcome, Owner, OwnerLimit, Result, Session, SessionConfig, SigningKeys, Store,
 };
 
-use crate::site::{Site, VISITS};
+use crate::site::{Site, VISITS, set_cookie};
 use crate::without_index::WithoutIndex;
 
 fn limited(limit: Result<OwnerLimit>) -> Site {
@@ -58,8 +58,29 @@ async fn a_handler_may_answer_a_login_beyond_the_limit_with_a_page_of_its_own() 
     session.login("alice").unwrap();
     assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::TooManySessions);
     assert_eq!(session.owner(), None, "the login is not wanted any more");
-    assert!(inbound.finish(Outcome::Success).await.is_ok());
+    let outbound = inbound.finish(Outcome::Success).await.unwrap();
+    assert_eq!(set_cookie(outbound), None, "there is nothing to forget either");
     assert_eq!(count(&site).await, 1);
+}
+
+#[tokio::test]
+async fn a_login_that_was_refused_is_not_looked_for_later() {
+    let site = limited(OwnerLimit::refuse(1));
+    sign_in(&site).await;
+    let guest = site
+        .handle(None, async |session| session.insert(VISITS, 3).unwrap())
+        .await;
+    for (cookie, deletes) in [(guest.as_deref(), 1), (None, 0)] {
+        let (inbound, session) = site.request(cookie).await;
+        session.login("alice").unwrap();
+        session.save().await.unwrap_err();
+        let before = site.counted.counts();
+        session.logout();
+        session.insert(VISITS, 4).unwrap();
+        drop(inbound.finish(Outcome::Success).await.unwrap());
+        let asked = site.counted.counts() - before;
+        assert_eq!((asked.load, asked.delete, asked.create), (0, deletes, 1));
+    }
 }
 
 #[tokio::test]

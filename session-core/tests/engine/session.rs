@@ -458,3 +458,28 @@ async fn two_engines_may_share_a_store_behind_an_arc() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_write_issues_the_cookie_again_only_if_the_browser_keeps_it_and_its_lifetime_follows() {
+    let day = Duration::from_secs(86_400);
+    let (sliding, fixed) = (Lifetime::sliding(day).unwrap(), Lifetime::fixed(day).unwrap());
+    for (lifetime, remembers, issued) in [
+        (sliding, Session::forget as fn(&Session), false),
+        (fixed, Session::remember, false),
+        (sliding, Session::remember, true),
+    ] {
+        let config = SessionConfig::builder().lifetime(lifetime).remember_lifetime(lifetime);
+        let site = Site::with(config.build().unwrap());
+        let cookie = site.handle(None, async |session| {
+            session.login("alice").unwrap();
+            remembers(session);
+        });
+        let cookie = cookie.await;
+        site.clock.advance(Duration::from_secs(3600));
+        let (inbound, session) = site.request(cookie.as_deref()).await;
+        session.insert(VISITS, 1).unwrap();
+        let set = set_cookie(inbound.finish(Outcome::Success).await.unwrap());
+        assert_eq!(set.is_some(), issued, "{lifetime:?} {set:?}");
+        assert!(set.is_none_or(|set| set.contains("Max-Age=86400")));
+    }
+}

@@ -1,8 +1,14 @@
-//! What the committer does when the engine fails under it.
+//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`clearing`]: what it keeps in
+//! mind of clearings.
+
+mod clearing;
+mod damage;
+mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};
 
 use super::request::{Reply, Request};
+use super::*;
 use crate::FjallStore;
 use crate::support::{START, at, key, sample};
 
@@ -15,6 +21,23 @@ async fn until_up<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> T {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// A committer whose steps are taken by hand, and where requests for it go.
+fn by_hand(path: &Path, durability: Durability) -> (flume::Sender<Request>, Committer) {
+    let mut folder = Folder::claim(path).unwrap();
+    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
+    let permit = Permit::default();
+    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
+    let shared = Arc::new(Shared {
+        path: path.to_owned(),
+        state,
+        cache: RecordCache::new(1 << 20),
+        revocations: Revocations::new(),
+    });
+    let (send, waiting) = flume::bounded(1024);
+    let committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, durability);
+    (send, committer)
 }
 
 async fn survives(failure: fn(Reply<()>) -> Request) {
@@ -136,21 +159,8 @@ fn closing_out_of_a_walk_is_an_error_and_no_deadlock() {
 
 #[test]
 fn absent_is_durable_too_after_the_store_was_reopened() {
-    use super::*;
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("sessions");
-    let mut folder = Folder::claim(&path).unwrap();
-    let tables = Tables::open(&mut folder, 1 << 20).unwrap();
-    let permit = Permit::default();
-    let state = RwLock::new(State::Open(tables.clone(), permit.clone()));
-    let shared = Arc::new(Shared {
-        path,
-        state,
-        cache: RecordCache::new(1 << 20),
-        revocations: Revocations::new(),
-    });
-    let (send, waiting) = flume::bounded(16);
-    let mut committer = Committer::new(shared, waiting, folder, (tables, permit), 1 << 20, Durability::Process);
+    let (send, mut committer) = by_hand(&home.path().join("sessions"), Durability::Process);
 
     let (reply, _created) = Reply::channel();
     let record = sample(1).owner("alice").record();
@@ -185,7 +195,6 @@ fn absent_is_durable_too_after_the_store_was_reopened() {
 #[test]
 fn what_was_committed_is_to_be_synced_whatever_becomes_of_the_request() {
     use super::write::Writer;
-    use super::*;
     let home = tempfile::tempdir().unwrap();
     let mut folder = Folder::claim(home.path()).unwrap();
     let tables = Tables::open(&mut folder, 1 << 20).unwrap();
@@ -264,6 +273,126 @@ async fn a_mend_looks_again_and_leaves_alone_what_is_sound_by_now() {
     let mended = store.ask(|reply| Request::Mend { what, reply }).await.unwrap();
     assert_eq!(mended, 0);
     assert_eq!(store.load(key(1), at(START)).await.unwrap(), Some(record));
+    assert_eq!(store.verify().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_longer_life_leaves_a_session_where_it_is_queued() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record.clone(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
+    let later = record.clone().seen(at(START + 60));
+    assert!(later.expires_at() > record.expires_at());
+    let replaced = store.replace(key(1), record.revision(), later, at(START + 60)).await;
+    assert_eq!(replaced.unwrap(), session_core::Replaced::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [layout::deadline_key(record.expires_at(), key(1)).to_vec()]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_holds_up_no_sweep_and_is_looked_at_again_later() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::builder(folder.path()).record_cache(0).open().unwrap();
+    let record = sample(1).record();
+    for number in [1, 2] {
+        let created = store.create(key(number), record.clone(), Admission::default(), at(START));
+        assert_eq!(created.await.unwrap(), Created::Stored);
+    }
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    tables.records.insert(key(1).as_bytes(), b"no record").unwrap();
+    let now = record.expires_at();
+    assert_eq!(store.sweep(now, 9).await.unwrap().removed, 1);
+    assert!(tables.records.contains_key(key(1).as_bytes()).unwrap());
+    let again = layout::deadline_key(now.saturating_add(Duration::from_secs(3600)), key(1));
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [again.to_vec()]);
+}
+
+#[tokio::test]
+async fn a_place_that_is_left_over_in_the_queue_goes_and_the_session_keeps_its_own() {
+    use crate::layout;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record.clone(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
+    let later = record.clone().seen(at(START + 60));
+    let replaced = store.replace(key(1), record.revision(), later, at(START + 60)).await;
+    assert_eq!(replaced.unwrap(), session_core::Replaced::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let left_over = at(START + 1);
+    tables
+        .deadlines
+        .insert(layout::deadline_key(left_over, key(1)), [])
+        .unwrap();
+    assert_eq!(store.sweep(left_over, 9).await.unwrap().removed, 0);
+    let queue: Vec<_> = tables
+        .deadlines
+        .iter()
+        .map(|entry| entry.key().unwrap().to_vec())
+        .collect();
+    assert_eq!(queue, [layout::deadline_key(record.expires_at(), key(1)).to_vec()]);
+}
+
+#[tokio::test]
+async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
+    use crate::layout::{self, Sighting};
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let record = sample(1).owner("alice").record();
+    let created = store
+        .create(key(1), record.clone(), Admission::default(), at(START))
+        .await;
+    assert_eq!(created.unwrap(), Created::Stored);
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    let listed = layout::owner_key(&record).unwrap().to_vec();
+    let due = layout::deadline_key(record.expires_at(), key(1)).to_vec();
+    let queue = || -> Vec<Vec<u8>> {
+        tables
+            .deadlines
+            .iter()
+            .map(|entry| entry.key().unwrap().to_vec())
+            .collect()
+    };
+    let mend = || {
+        store.ask(|reply| Request::Mend {
+            what: vec![Mend::Session(key(1))],
+            reply,
+        })
+    };
+    // Listed as somebody who is not there, and queued too late.
+    tables.owners.insert(listed.clone(), key(9).as_bytes()).unwrap();
+    let queued = record.expires_at().saturating_add(Duration::from_secs(60));
+    let sighting = Sighting {
+        seen_at: record.seen_at(),
+        queued,
+    };
+    tables.seen.insert(key(1).as_bytes(), sighting.encode()).unwrap();
+    tables.deadlines.remove(due.clone()).unwrap();
+    tables
+        .deadlines
+        .insert(layout::deadline_key(queued, key(1)), [])
+        .unwrap();
+    assert_eq!(mend().await.unwrap(), 1);
+    assert_eq!(queue(), [due.clone()]);
+    assert_eq!(&*tables.owners.get(&listed).unwrap().unwrap(), key(1).as_bytes());
+    // Not queued at all.
+    tables.deadlines.remove(due.clone()).unwrap();
+    assert_eq!(mend().await.unwrap(), 1);
+    assert_eq!(queue(), [due]);
     assert_eq!(store.verify().unwrap(), 1);
 }
 

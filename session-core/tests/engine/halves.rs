@@ -1,0 +1,69 @@
+//! The two halves of a request: whether its session was used, and what `Debug` says of them.
+
+use session_core::conformance::store::Operation;
+use session_core::{Engine, MemoryStore, Outcome, SigningKeys};
+
+use crate::site::{Site, VISITS};
+
+#[tokio::test]
+async fn a_request_is_used_once_its_session_was_asked_for() {
+    let site = Site::new();
+    let (inbound, _access) = site.engine.begin();
+    assert!(!inbound.is_used());
+    let outbound = inbound.finish(Outcome::Success).await.unwrap();
+    assert!(format!("{outbound:?}").contains("used: No"), "{outbound:?}");
+
+    let (inbound, access) = site.engine.begin();
+    drop(access.session([]).await.unwrap());
+    assert!(inbound.is_used());
+    let outbound = inbound.finish(Outcome::Success).await.unwrap();
+    assert!(format!("{outbound:?}").contains("used: Yes"), "{outbound:?}");
+}
+
+#[tokio::test]
+async fn a_request_whose_session_could_not_be_loaded_was_used() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 7).unwrap())
+        .await;
+    let (inbound, access) = site.engine.begin();
+    site.faults.fail_next(Operation::Load, 1);
+    assert!(access.session(cookie.as_deref().map(str::as_bytes)).await.is_err());
+    let outbound = inbound.finish(Outcome::Success).await.unwrap();
+    assert!(format!("{outbound:?}").contains("used: Yes"), "{outbound:?}");
+}
+
+#[tokio::test]
+async fn a_handler_that_failed_without_an_answer_still_ends_its_session_and_does_nothing_else() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 7).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    session.insert(VISITS, 8).unwrap();
+    session.renew();
+    let before = site.counted.counts();
+    drop(inbound.finish_unanswered().await.unwrap());
+    assert_eq!((site.counted.counts() - before).total(), 0);
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    assert_eq!(session.get(VISITS).unwrap(), Some(7));
+    session.logout();
+    drop(inbound.finish_unanswered().await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, None);
+}
+
+#[tokio::test]
+async fn debug_names_what_it_shows_and_no_cookie() {
+    let engine = Engine::new(MemoryStore::new(), SigningKeys::generate().unwrap());
+    assert!(format!("{engine:?}").starts_with("Engine { config: "), "{engine:?}");
+    let (inbound, access) = engine.begin();
+    assert_eq!(format!("{inbound:?}"), "Inbound { used: false, .. }");
+    assert_eq!(format!("{access:?}"), "Access { .. }");
+    access.session([]).await.unwrap().insert(VISITS, 1).unwrap();
+    let finish = inbound.finish(Outcome::Success);
+    assert_eq!(format!("{finish:?}"), "Finish(\"Committing\")");
+    assert_eq!(
+        format!("{:?}", finish.await.unwrap()),
+        "Outbound { used: Yes, sets_cookie: true }"
+    );
+}
