@@ -39,6 +39,18 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// After this long a case has failed: something waits for itself. The slowest case takes seconds on a slow disk.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// For long runs, seconds in `SESSION_CONTRACT_PATIENCE`.
+fn patience() -> Duration {
+    match std::env::var("SESSION_CONTRACT_PATIENCE") {
+        Ok(seconds) => Duration::from_secs(
+            seconds
+                .parse()
+                .expect("SESSION_CONTRACT_PATIENCE is a number of seconds"),
+        ),
+        Err(_) => PATIENCE,
+    }
+}
+
 impl Case {
     /// Runs the case on a fresh, empty store.
     ///
@@ -46,12 +58,13 @@ impl Case {
     ///
     /// If the store breaks the promise, or if the case does not end: the message is a sentence for the store's author.
     pub async fn run(&self, store: TestStore) {
-        let done = tokio::time::timeout(PATIENCE, (self.run)(store)).await;
+        let patience = patience();
+        let done = tokio::time::timeout(patience, (self.run)(store)).await;
         assert!(
             done.is_ok(),
             "{} did not end within {} s: an operation of this store waits for something that never comes ({})",
             self.name,
-            PATIENCE.as_secs(),
+            patience.as_secs(),
             self.promise
         );
     }

@@ -110,7 +110,8 @@ pub(super) enum Sweeping {
 pub(super) struct Model {
     sessions: BTreeMap<StoreKey, Record>,
     revocations: u64,
-    revoked: HashMap<Owner, u64>,
+    /// When, and whom it spared.
+    revoked: HashMap<Owner, Vec<(u64, Option<Handle>)>>,
     sweeping: Sweeping,
 }
 
@@ -184,7 +185,10 @@ impl Model {
 
     fn refuses(&self, record: &Record, began: Began) -> bool {
         let revoked = record.owner().and_then(|owner| self.revoked.get(owner));
-        revoked.is_some_and(|revoked| began.model < *revoked)
+        revoked.is_some_and(|revoked| {
+            let refuses = |(at, spared): &(u64, Option<Handle>)| began.model < *at && *spared != Some(record.handle());
+            revoked.iter().any(refuses)
+        })
     }
 
     fn create(&mut self, key: StoreKey, record: &Record, (began, limit): Terms, now: Timestamp) -> Created {
@@ -302,9 +306,15 @@ impl Model {
     }
 
     fn revoke(&mut self, owner: &Owner, which: Revoke, now: Timestamp) -> u64 {
-        if !matches!(which, Revoke::One(_)) {
+        let spared = match which {
+            Revoke::All => Some(None),
+            Revoke::Others(kept) => Some(Some(kept)),
+            Revoke::One(_) => None,
+        };
+        if let Some(spared) = spared {
             self.revocations += 1;
-            self.revoked.insert(owner.clone(), self.revocations);
+            let revoked = self.revoked.entry(owner.clone()).or_default();
+            revoked.push((self.revocations, spared));
         }
         let mut ended = 0;
         self.sessions.retain(|_, record| {

@@ -1,6 +1,10 @@
 //! Random sequences of operations over a few sessions and owners, with a time that moves on, against the [`Model`].
 //!
-//! The seed is fixed, so that a run says the same twice; `PROPTEST_CASES`, `PROPTEST_RNG_SEED` and the like override it.
+//! The seed is fixed, so that a run says the same twice; `PROPTEST_CASES`, `PROPTEST_RNG_SEED` and the like override it, and
+//! `SESSION_MODEL_STEPS` says how long a sequence may be. A long run needs a longer `SESSION_CONTRACT_PATIENCE`. What such a run finds is
+//! [kept](kept), and played to every store from then on.
+
+mod kept;
 
 use std::fmt::Write as _;
 
@@ -474,12 +478,32 @@ fn config() -> Config {
     config
 }
 
+/// The longest sequence.
+fn steps() -> usize {
+    match std::env::var("SESSION_MODEL_STEPS") {
+        Ok(steps) => steps.parse().expect("SESSION_MODEL_STEPS is a number"),
+        Err(_) => STEPS,
+    }
+}
+
+async fn play_kept(store: &TestStore) -> u64 {
+    let mut number = 0;
+    for (what, steps) in kept::sequences() {
+        number += 1;
+        if let Err(error) = run(store.clone(), number, steps).await {
+            panic!("{what}: not answered as the contract says: {error}");
+        }
+    }
+    number
+}
+
 pub(in super::super) async fn random_operations_follow_the_model(store: TestStore) {
+    let kept = play_kept(&store).await;
     let runtime = Runtime::current();
     // The runner is synchronous: it waits for the store on a thread where waiting is allowed.
     let checked = tokio::task::spawn_blocking(move || {
-        let number = std::cell::Cell::new(0);
-        let sequences = proptest::collection::vec(step(), 1..STEPS);
+        let number = std::cell::Cell::new(kept);
+        let sequences = proptest::collection::vec(step(), 1..steps());
         TestRunner::new(config()).run(&sequences, |steps| {
             number.set(number.get() + 1);
             runtime.block_on(run(store.clone(), number.get(), steps))
