@@ -26,6 +26,7 @@ mod record;
 mod registry;
 mod session;
 mod store;
+mod sync;
 
 #[cfg(feature = "admin")]
 pub use admin::{Admin, AdminAccess, AdminGuard, AdminReply, AdminRequest};

@@ -150,10 +150,7 @@ async fn child_whose_reads_fail() {
         assert_eq!(found, Some(sample(number).owner("alice").record()), "session {number}");
     }
     let mut listed = 0;
-    let mut page = Page {
-        after: None,
-        limit: 100,
-    };
+    let mut page = Page { after: None, limit: 10 };
     loop {
         match store.list(&alice, page, at(START)).await {
             Ok(part) => {
@@ -321,7 +318,7 @@ fn strace_failing_writes_leave_nothing_half_done_and_the_store_comes_back() {
 #[test]
 #[ignore = "needs strace"]
 fn strace_failing_reads_are_errors_and_never_absence() {
-    for when in ["15..45", "300..400", "50+701"] {
+    for when in ["15..45", "300..400"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = FjallStore::open(&path).unwrap();

@@ -2,12 +2,13 @@
 //! knows that.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::id::{Handle, Owner};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Holds an entry for each session that somebody waits for, and only as long as they do.
 #[derive(Default)]

@@ -12,7 +12,7 @@ mod typed;
 mod value;
 
 use std::fmt;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +25,7 @@ use crate::id::{Handle, Owner};
 use crate::key::{AsKey, KeyName, RESERVED_PREFIX};
 use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
+use crate::sync::MutexGuard;
 use changes::Login;
 pub(crate) use slot::Slot;
 use state::{Base, LoginAge, State};

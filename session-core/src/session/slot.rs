@@ -1,11 +1,12 @@
 //! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::fence;
+use std::sync::{Arc, OnceLock};
 
 use super::Session;
 use super::state::{Base, State};
 use crate::engine::Engine;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 pub(crate) struct Slot {
     engine: Engine,

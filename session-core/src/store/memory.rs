@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
@@ -21,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
+use crate::sync::{Mutex, MutexGuard};
 use shard::{SHARDS, Shard, Shards, shard_of};
 
 /// Keeps sessions in the memory of this process: for tests, for development, and for services whose sessions may end with them.

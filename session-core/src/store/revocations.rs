@@ -2,11 +2,11 @@
 //! keeps its own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use super::{Epoch, Revoke};
 use crate::id::{Handle, Owner};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Remembers which owners were revoked when, so that a login which began before can be refused (P12).
 ///

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::MutexGuard;
 
 use super::Place;
 use crate::clock::Timestamp;
 use crate::id::{Handle, StoreKey};
 use crate::record::{Record, Revision};
 use crate::store::{Admission, Replaced, Room};
+use crate::sync::MutexGuard;
 
 /// A key is a hash, so its first byte picks a shard evenly; its upper bits do, so that shards are in the order of keys.
 pub(super) const SHARDS: usize = 64;
