@@ -387,7 +387,7 @@ async fn a_mend_gives_a_session_its_places_in_both_indexes_again() {
         .insert(layout::deadline_key(queued, key(1)), [])
         .unwrap();
     assert_eq!(mend().await.unwrap(), 1);
-    assert_eq!(queue(), [due.clone()]);
+    assert_eq!(queue(), std::slice::from_ref(&due));
     assert_eq!(&*tables.owners.get(&listed).unwrap().unwrap(), key(1).as_bytes());
     // Not queued at all.
     tables.deadlines.remove(due.clone()).unwrap();
