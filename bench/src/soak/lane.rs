@@ -440,7 +440,12 @@ impl Walker {
         self.found(place, "list", &answer, at);
         if let Some(listed) = listed.filter(|_| answer.status == 200) {
             let right = (owned.least..=owned.most).contains(&listed);
-            self.book().hold("list: it shows too much or too little", right);
+            let (least, most) = (owned.least, owned.most);
+            let what = format!(
+                "list, at {} ms of the driver's time: it shows {listed}, and not {least} to {most}",
+                at.earliest
+            );
+            self.book().hold(&what, right);
         }
         Ok(())
     }
