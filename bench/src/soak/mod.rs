@@ -65,7 +65,7 @@ impl Effort {
             },
             every: Duration::from_secs(5),
             cache,
-            memory: Tolerance { part: 0.1, more: 8.0 },
+            memory: Tolerance { part: 0.04, more: 4.0 },
             files: Tolerance { part: 0.25, more: 16.0 },
             disk: Tolerance { part: 0.25, more: 16.0 },
         }
