@@ -120,11 +120,12 @@ pub struct SystemClock {
     origin: AtomicU64,
     /// When the wall clock is to be looked at again, in milliseconds since `started`.
     next_look: AtomicU64,
+    /// Unix time, as somebody may set it.
     wall: fn() -> SystemTime,
 }
 
-/// A wall clock that was set forward is followed after this time at the latest. In between one clock is read and not two, which is half
-/// of what asking for the time costs: 25 ns of 50.
+/// A wall clock that was set forward is followed after this time at the latest. In between it is not read, which would cost 25 ns, four times
+/// as much as the other clock.
 const LOOKS_EVERY: u64 = 20;
 
 impl SystemClock {
@@ -133,7 +134,7 @@ impl SystemClock {
         Self::reading(SystemTime::now)
     }
 
-    /// The same over another wall clock: to see what an application does when its machine's clock jumps.
+    /// The same over another wall clock: for tests, to see what an application does when its machine's clock jumps.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

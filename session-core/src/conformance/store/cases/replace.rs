@@ -62,7 +62,7 @@ pub(in super::super) async fn a_conflict_hands_back_the_latest_sighting(store: T
     assert_eq!(
         store.touch(key(1), &first, seen).await,
         Touched::Recorded,
-        "touch refused a live session (P5)"
+        "touch refused a live session (P9)"
     );
     let stale = Sample::of(&first).revision(9).build();
     assert_eq!(
@@ -115,7 +115,7 @@ pub(in super::super) async fn replace_keeps_a_later_sighting(store: TestStore) {
     assert_eq!(
         store.touch(key(1), &first, seen).await,
         Touched::Recorded,
-        "touch refused a live session (P5)"
+        "touch refused a live session (P9)"
     );
     let second = Sample::of(&first).next_revision().value("new", b"value").build();
     assert_eq!(

@@ -19,7 +19,7 @@ pub(in super::super) async fn touch_moves_the_sighting_and_leaves_data_and_revis
     assert_eq!(
         store.touch(key(1), &record, seen).await,
         Touched::Recorded,
-        "touch refused a live session (P5)"
+        "touch refused a live session (P9)"
     );
     assert_eq!(
         store.load(key(1), seen).await,
@@ -88,7 +88,7 @@ pub(in super::super) async fn touch_never_passes_the_absolute_deadline(store: Te
         assert_eq!(
             store.touch(key(1), &record, after(now, seconds)).await,
             Touched::Recorded,
-            "touch refused a live session (P5)"
+            "touch refused a live session (P9)"
         );
     }
     assert!(
@@ -138,7 +138,7 @@ pub(in super::super) async fn a_replace_after_a_touch_keeps_the_sighting(store: 
     assert_eq!(
         store.touch(key(1), &record, after(now, 50)).await,
         Touched::Recorded,
-        "touch refused a live session (P5)"
+        "touch refused a live session (P9)"
     );
     let next = Sample::of(&record).next_revision().build();
     assert_eq!(
