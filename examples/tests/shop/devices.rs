@@ -8,12 +8,14 @@ use super::{Shop, customer};
 struct Device {
     label: &'static str,
     handle: String,
+    /// When it signed in.
+    since: String,
     marked: bool,
 }
 
 pub(crate) fn devices_are_listed_and_this_one_is_marked(shop: Shop) {
     let mut desk = signed_in(shop.visitor(), "Ada");
-    let mut phone = signed_in(shop.visitor().on_a_phone(), "Ada");
+    let mut phone = signed_in_later(&shop.visitor().on_a_phone(), &mut desk, "Ada");
     let _stranger = signed_in(shop.visitor(), "Grace");
     let page = desk.get("/devices");
     page.shows("just now");
@@ -103,7 +105,7 @@ pub(crate) fn an_open_cart_learns_at_once_that_its_device_was_ended(shop: Shop) 
 
 pub(crate) fn one_sign_in_too_many_ends_the_oldest(shop: Shop) {
     let mut first = signed_in(customer(&shop), "Ada");
-    let mut second = signed_in(shop.visitor(), "Ada");
+    let mut second = signed_in_later(&shop.visitor(), &mut first, "Ada");
     let mut socket = first.socket();
     let mut last = [(); 9].map(|()| signed_in(shop.visitor(), "Ada"));
     assert_eq!(socket.hears(), r#"{"ended":true}"#, "it had to make room");
@@ -127,6 +129,22 @@ pub(crate) fn a_stranger_is_led_from_the_devices_to_the_sign_in_and_back(shop: S
 pub(super) fn signed_in(mut browser: Browser, name: &str) -> Browser {
     browser.submit("/sign-in", &[("name", name)]);
     browser
+}
+
+/// Signs in later than another device of theirs, by the clock of the shop: two that sign in within one tick of it, some milliseconds,
+/// are listed in any order.
+fn signed_in_later(browser: &Browser, than: &mut Browser, name: &str) -> Browser {
+    loop {
+        let mut later = signed_in(browser.clone(), name);
+        let devices = devices(&than.get("/devices"));
+        let [one, other] = &devices[..] else {
+            panic!("two devices are signed in: {devices:?}");
+        };
+        if one.since != other.since {
+            return later;
+        }
+        later.submit("/sign-out", &[]);
+    }
 }
 
 /// The public name of the only other device.
@@ -159,6 +177,11 @@ fn devices(page: &Page) -> Vec<Device> {
             .split_once("name=\"handle\" value=\"")
             .and_then(|(_, rest)| rest.split_once('"'))
             .map(|(handle, _)| handle.to_owned())
+            .unwrap(),
+        since: row
+            .split_once("<time datetime=\"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .map(|(since, _)| since.to_owned())
             .unwrap(),
         marked: row.contains("this device"),
     })
