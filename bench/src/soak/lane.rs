@@ -374,13 +374,18 @@ impl Walker {
     async fn rotate(&mut self, kind: Kind, place: usize, token: &str) -> Result<()> {
         // Another owner would find an empty session: what the one before left there is not theirs.
         let chosen = self.picker.below(OWNERS);
-        let owner = self.book().sessions[place].owner.unwrap_or(chosen);
+        let before = self.book().sessions[place].owner;
+        let owner = before.unwrap_or(chosen);
         let path = match kind {
             Kind::Login => format!("/login/visitor-{}-{owner}", self.lane.number),
             _ => "/renew".to_owned(),
         };
         let answer = ask(&mut self.client, "POST", &path, Some(token), "").await?;
         if self.is_slow(Some(place), &answer) {
+            // It is on its owner's list from now on.
+            if let (Cookie::New(_), Some(begun)) = (&answer.cookie, self.book().sessions.last_mut()) {
+                begun.owner = if kind == Kind::Login { Some(owner) } else { before };
+            }
             return Ok(());
         }
         let at = self.span(answer.sent);
