@@ -241,15 +241,20 @@ impl Store for FjallStore {
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        let cache = &self.inner.shared.cache;
-        // Neither the engine nor the lock on its state: the cache is empty while the store is not open.
-        if let Some(record) = cache.get(key) {
-            return Ok(Some(record).filter(|record| !record.is_expired(now)));
+        if let Some(record) = self.load_cached(key, now) {
+            return Ok(Some(record));
         }
+        let cache = &self.inner.shared.cache;
         self.read(|reader| {
             let stored = cache.fill(key, || reader.live(key, now))?;
             Ok(stored.map(|stored| stored.record))
         })
+    }
+
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        // Neither the engine nor the lock on its state: the cache is empty while the store is not open.
+        let record = self.inner.shared.cache.get(key)?;
+        Some(record).filter(|record| !record.is_expired(now))
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {

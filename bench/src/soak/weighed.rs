@@ -49,6 +49,10 @@ impl Store for Weighed {
         self.inner.load(key, now).await
     }
 
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        self.inner.load_cached(key, now)
+    }
+
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
         self.weigh(&record);
         let number = self.replaced.fetch_add(1, Ordering::Relaxed);

@@ -268,7 +268,11 @@ impl Store for MemoryStore {
     }
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
-        Ok(self.shard(key).live(key, now).map(|entry| entry.record.clone()))
+        Ok(self.load_cached(key, now))
+    }
+
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        self.shard(key).live(key, now).map(|entry| entry.record.clone())
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {

@@ -51,6 +51,15 @@ pub trait Store: Send + Sync + 'static {
     /// The record under a key, with its latest sighting; `None` if it is absent or expired at `now`. Writes nothing.
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>>;
 
+    /// The record under a key, if it is in memory and nothing has to be waited for: what [`load`](Self::load) would answer at this moment.
+    /// `None`, the default, says nothing, and `load` is asked.
+    ///
+    /// Most requests only load, and the future of `load` is boxed: this spares them an allocation.
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        let _ = (key, now);
+        None
+    }
+
     /// Stores a record in place of the one whose revision is `expected`.
     ///
     /// Behaviour: never creates. A later sighting that [`touch`](Self::touch) recorded meanwhile is kept. Handle, owner and beginning

@@ -36,6 +36,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).load(key, now)
     }
 
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        (**self).load_cached(key, now)
+    }
+
     fn replace<'s, 'a>(
         &'s self,
         key: StoreKey,

@@ -29,6 +29,10 @@ pub(crate) trait Defect: Send + Sync + 'static {
         self.sound().load(key, now).await
     }
 
+    fn load_cached(&self, _key: StoreKey, _now: Timestamp) -> Option<Record> {
+        None
+    }
+
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {
         self.sound().replace(key, expected, record, now).await
     }
@@ -82,6 +86,10 @@ impl<D: Defect> Store for Broken<D> {
 
     async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
         self.0.load(key, now).await
+    }
+
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        self.0.load_cached(key, now)
     }
 
     async fn replace(&self, key: StoreKey, expected: Revision, record: Record, now: Timestamp) -> Result<Replaced> {

@@ -24,6 +24,8 @@ defects! {
     HidesBacklog;
     /// Never removes anything.
     NeverSweeps;
+    /// Keeps in memory what was loaded once.
+    RemembersWhatEnded { loaded: Mutex<HashMap<StoreKey, Record>> };
 }
 
 #[async_trait]
@@ -127,6 +129,30 @@ impl Defect for NeverSweeps {
     async fn sweep(&self, _now: Timestamp, _limit: usize) -> Result<Swept> {
         Ok(Swept::default())
     }
+}
+
+#[async_trait]
+impl Defect for RemembersWhatEnded {
+    fn sound(&self) -> &MemoryStore {
+        &self.sound
+    }
+
+    async fn load(&self, key: StoreKey, now: Timestamp) -> Result<Option<Record>> {
+        let record = self.sound.load(key, now).await?;
+        let mut loaded = self.loaded.lock().expect("nobody panics");
+        loaded.extend(record.clone().map(|record| (key, record)));
+        Ok(record)
+    }
+
+    fn load_cached(&self, key: StoreKey, now: Timestamp) -> Option<Record> {
+        let loaded = self.loaded.lock().expect("nobody panics");
+        loaded.get(&key).filter(|record| !record.is_expired(now)).cloned()
+    }
+}
+
+#[test]
+fn a_store_that_remembers_what_has_ended_is_caught() {
+    assert_caught::<RemembersWhatEnded>(&[("P6", "what_is_in_memory_is_what_load_answers")]);
 }
 
 #[test]

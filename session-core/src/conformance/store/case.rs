@@ -204,6 +204,7 @@ macro_rules! __store_cases {
                 "P6" delete::a_late_rotation_does_not_revive_a_deleted_session;
                 "P6" delete::commits_beside_a_delete_never_revive_the_session;
                 "P11" delete::of_parallel_deletes_one_removes;
+                "P6" load::what_is_in_memory_is_what_load_answers;
                 "P8" expiry::an_idle_deadline_holds_to_the_millisecond;
                 "P8" expiry::an_absolute_deadline_holds_to_the_millisecond;
                 "P8" expiry::the_earlier_of_two_deadlines_counts;

@@ -6,6 +6,7 @@ pub(super) mod delete;
 pub(super) mod expiry;
 pub(super) mod interleavings;
 pub(super) mod inventory;
+pub(super) mod load;
 pub(super) mod login;
 pub(super) mod model_check;
 pub(super) mod owner_limit;
