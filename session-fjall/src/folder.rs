@@ -48,14 +48,7 @@ pub(crate) enum Contents {
 impl Folder {
     /// Creates the folder if it is missing, makes sure that it is ours, and locks it.
     pub(crate) fn claim(path: &Path) -> Result<Self> {
-        match fs::metadata(path) {
-            Ok(found) if !found.is_dir() => {
-                return Err(foreign(path, "it is a file"));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(path)?,
-            Err(error) => return Err(failure::file("looking at the session store's folder", path, error)),
-        }
+        create_folder(path)?;
         Self::lock(path)
     }
 
@@ -126,10 +119,9 @@ impl Folder {
             gone(fs::remove_file(self.path.join(FORMAT_DRAFT)))?;
             gone(fs::remove_dir_all(self.database()))?;
             gone(fs::remove_file(self.path.join(LOCK)))?;
-            match fs::remove_dir(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-                result => gone(result),
-            }
+            // It stays if anything else is in it, if a disk is mounted on it, or if the path is a link to it.
+            let _ = fs::remove_dir(&self.path);
+            Ok(())
         };
         remove().map_err(|error| failure::file("dropping the session store at", &self.path, error))?;
         Ok(())
@@ -254,6 +246,7 @@ fn read_start(path: &Path) -> Result<String> {
     Ok(String::from_utf8(bytes).unwrap_or_default())
 }
 
+/// Does nothing if it is there.
 fn create_folder(path: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);

@@ -17,7 +17,7 @@ use session_core::{
 use crate::builder::FjallStoreBuilder;
 use crate::committer::{self, Cleared, Leftovers, Reaped, Reply, Request, Rest, Shared, State};
 use crate::failure;
-use crate::folder::{self, Contents, Folder};
+use crate::folder::Folder;
 use crate::read::Reader;
 
 /// Keeps sessions in a folder, by the fjall engine inside this process.
@@ -167,9 +167,7 @@ impl FjallStore {
             Err(error) => return Err(failure::file("looking at the session store's folder", path, error)),
             Ok(_) => {}
         }
-        if folder::inspect(path)? == Contents::Unfinished
-            && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-        {
+        if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
             return Ok(());
         }
         Folder::lock(path)?.remove()

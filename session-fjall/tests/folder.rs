@@ -86,6 +86,7 @@ fn a_foreign_folder_is_left_as_it_is() {
     for files in [
         &["notes.txt"][..],
         &["LOCK", "CURRENT"],
+        &["LOCK"],
         &["FORMAT"],
         &["LOCK", "db/version", "db/0.jnl"],
         &["version", "lock", "0.jnl"],
@@ -130,6 +131,8 @@ fn a_file_in_the_way_is_named() {
     let error = FjallStore::open(file.join("sessions")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Foreign);
     assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+    let error = FjallStore::drop_store(file.join("sessions")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Foreign);
     assert_eq!(fs::read(&file).unwrap(), b"not ours");
 }
 
@@ -151,6 +154,7 @@ async fn a_damaged_format_marker_is_left_as_it_is() {
         "",
         "session-fjall store\n",
         "session-fjall store\nversion x\n",
+        "session-fjall store\nversion 0\n",
         "\u{0}\u{0}",
     ] {
         fs::write(scratch.path().join("FORMAT"), text).unwrap();
@@ -198,6 +202,79 @@ async fn an_interrupted_set_up_is_continued() {
         filled(&path, 3).await;
         assert_eq!(FjallStore::open(&path).unwrap().verify().unwrap(), 3, "{left}");
     }
+}
+
+#[tokio::test]
+async fn an_interrupted_set_up_can_be_dropped_and_an_empty_folder_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("sessions");
+    filled(&path, 3).await;
+    fs::remove_file(path.join("FORMAT")).unwrap();
+    FjallStore::drop_store(&path).unwrap();
+    assert!(!path.exists());
+    fs::create_dir(&path).unwrap();
+    FjallStore::drop_store(&path).unwrap();
+    assert!(path.is_dir());
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_removed_is_an_error() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("sessions");
+    for drop in [false, true] {
+        filled(&path, 3).await;
+        if !drop {
+            fs::remove_file(path.join("FORMAT")).unwrap();
+        }
+        let database = path.join("db");
+        fs::remove_dir_all(&database).unwrap();
+        fs::write(&database, "a file").unwrap();
+        let error = if drop {
+            FjallStore::drop_store(&path).unwrap_err()
+        } else {
+            refused(&path)
+        };
+        assert_eq!(error.kind(), ErrorKind::Foreign, "{error}");
+        assert_eq!(fs::read(&database).unwrap(), b"a file");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_missing_keyspace_is_an_error_and_no_empty_index() {
+    let scratch = tempfile::tempdir().unwrap();
+    for missing in ["records", "seen", "deadlines", "owners"] {
+        let path = scratch.path().join(missing);
+        filled(&path, 3).await;
+        {
+            let database = fjall::Database::builder(path.join("db")).open().unwrap();
+            let keyspace = database
+                .keyspace(missing, fjall::KeyspaceCreateOptions::default)
+                .unwrap();
+            database.delete_keyspace(keyspace).unwrap();
+        }
+        assert_eq!(refused(&path).kind(), ErrorKind::Corrupt, "{missing}");
+    }
+}
+
+/// A link, and what a disk is mounted on, cannot be removed as a folder is.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_behind_a_link_is_dropped_and_the_link_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (path, link) = (scratch.path().join("sessions"), scratch.path().join("link"));
+    filled(&path, 3).await;
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    FjallStore::drop_store(&link).unwrap();
+    assert_eq!(fs::read_dir(&link).unwrap().count(), 0);
+}
+
+#[test]
+fn a_store_is_shown_by_its_folder() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(scratch.path()).unwrap();
+    let shown = format!("{store:?}");
+    assert!(shown.contains(scratch.path().to_str().unwrap()), "{shown}");
 }
 
 #[tokio::test]
@@ -303,6 +380,7 @@ async fn a_dropped_store_leaves_nothing_of_ours() {
     FjallStore::drop_store(&path).unwrap();
     assert!(!path.exists());
     FjallStore::drop_store(&path).unwrap();
+    assert!(!path.exists());
     // What somebody else put into the folder stays.
     filled(&path, 3).await;
     fs::write(path.join("notes.txt"), "theirs").unwrap();
