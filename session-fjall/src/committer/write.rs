@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use session_core::{
-    Admission, Created, Cursor, Deleted, Handle, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Room,
-    Rotated, Rotation, StoreKey, Timestamp, Touched,
+    Admission, Created, Deleted, Handle, Owner, Record, Replaced, Result, Revision, Revocations, Revoke, Room, Rotated,
+    Rotation, StoreKey, Timestamp, Touched,
 };
 
 use super::change::Change;
@@ -79,7 +79,6 @@ impl<'a> Writer<'a> {
         let record = record.seen(before.seen_at());
         let mut change = self.change();
         change.write_record(key, &record);
-        self.relist(&mut change, key, &before, &record);
         let queued = match queued {
             // The entry may be early, so a longer life leaves it where it is.
             Some(queued) if queued <= record.expires_at() => {
@@ -333,20 +332,6 @@ impl<'a> Writer<'a> {
         }
         if let Some(place) = record.and_then(layout::owner_key) {
             change.unlist(place);
-        }
-    }
-
-    /// Moves a session within the owners' lists if its commit changed where it belongs.
-    fn relist(&self, change: &mut Change<'_>, key: StoreKey, before: &Record, after: &Record) {
-        let same = before.owner() == after.owner() && Cursor::of(before) == Cursor::of(after);
-        if same {
-            return;
-        }
-        if let Some(place) = layout::owner_key(before) {
-            change.unlist(place);
-        }
-        if let Some(place) = layout::owner_key(after) {
-            change.list(place, key);
         }
     }
 }
