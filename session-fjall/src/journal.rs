@@ -155,14 +155,16 @@ mod tests {
         assert_eq!(content_end(&folder.path().join("10.jnl")).unwrap(), 0);
     }
 
-    /// A batch of one entry with a key of three bytes and no value, as the engine writes it; its checksum is not looked at.
+    /// A batch that clears a keyspace and writes an entry, as the engine writes it; its checksum is not looked at.
     fn batch(number: u64) -> Vec<u8> {
-        let mut bytes = vec![1, 1, 0, 0, 0];
+        let mut bytes = vec![1, 2, 0, 0, 0];
         bytes.extend(number.to_le_bytes());
+        bytes.push(4);
+        bytes.extend(7_u64.to_le_bytes());
         bytes.extend([2, 0, 0]);
         bytes.extend(7_u64.to_le_bytes());
-        bytes.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        bytes.extend(b"key");
+        bytes.extend([3, 0, 5, 0, 0, 0, 5, 0, 0, 0]);
+        bytes.extend(b"keyvalue");
         bytes.push(3);
         bytes.extend([0; 8]);
         bytes.extend(b"FJL\x03");
@@ -181,6 +183,8 @@ mod tests {
         assert_eq!(order(), Order::Kept);
         write("10.jnl", &[5, 6, 9]);
         write("9.jnl", &[1, 4]);
+        assert_eq!(order(), Order::Kept);
+        write("10.jnl", &[5, HIGHEST]);
         assert_eq!(order(), Order::Kept);
         for broken in [&[5, 4, 9][..], &[1 << 40, 6], &[5, 5], &[4, 5], &[1 << 63]] {
             write("10.jnl", broken);

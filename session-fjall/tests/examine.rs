@@ -40,6 +40,52 @@ async fn a_sound_store_has_no_findings() {
     assert_eq!(found.sessions, 300);
 }
 
+#[test]
+fn each_kind_of_fault_makes_a_store_unsound() {
+    let kinds: [fn(&mut Examination) -> &mut u64; 4] = [
+        |found| &mut found.missing,
+        |found| &mut found.leftover,
+        |found| &mut found.damaged,
+        |found| &mut found.doubled,
+    ];
+    for kind in kinds {
+        let mut found = Examination::default();
+        assert!(found.is_sound());
+        *kind(&mut found) = 1;
+        assert!(!found.is_sound(), "{found:?}");
+    }
+}
+
+/// It costs a look at each record for each entry.
+#[tokio::test]
+async fn an_index_is_searched_for_what_is_left_over_only_if_it_holds_more_than_the_records_account_for() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 30).await;
+    let walks = || {
+        let mut walks = Vec::new();
+        let store = FjallStore::open(folder.path()).unwrap();
+        store
+            .examine(Repair::Nothing, |progress| walks.push(progress.walking))
+            .unwrap();
+        walks
+    };
+    assert_eq!(walks(), ["records", "deadlines", "owners"]);
+    // Its place in the queue is where it should be; whose it is, nobody can tell.
+    damage::damage_record(folder.path(), 7);
+    assert_eq!(walks(), ["records", "deadlines", "owners", "owners, searching"]);
+    damage::remove_record(folder.path(), 8);
+    assert_eq!(
+        walks(),
+        [
+            "records",
+            "deadlines",
+            "deadlines, searching",
+            "owners",
+            "owners, searching"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_missing_entry_in_each_index_is_found_and_written_again() {
     for (index, name) in [
@@ -127,7 +173,8 @@ async fn a_damaged_record_is_kept_unless_it_may_be_removed() {
     assert!(why.contains("checksum"), "{why}");
 
     let removed = examine(folder.path(), Repair::IndexesAndDamaged);
-    assert_eq!(removed.damaged, 1);
+    assert_eq!((removed.missing, removed.leftover, removed.damaged), (0, 0, 1));
+    assert_eq!(removed.mended, 2, "the record, and its place in its owner's list");
     let last = examine(folder.path(), Repair::Nothing);
     assert!(last.is_sound(), "{:?}", last.findings);
     assert_eq!(last.sessions, 299);
@@ -374,4 +421,10 @@ async fn a_backup_is_private_also_in_an_empty_folder_that_others_could_enter() {
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
     FjallStore::open(&path).unwrap().backup(&copy, |_| {}).unwrap();
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
+    // One that is closed already is left as it is.
+    let copy = folder.path().join("another");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o1700)).unwrap();
+    FjallStore::open(&path).unwrap().backup(&copy, |_| {}).unwrap();
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o1700);
 }

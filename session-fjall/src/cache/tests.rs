@@ -172,3 +172,20 @@ fn a_session_that_has_ended_takes_no_place() {
     cache.settle(key(1), None);
     assert_eq!(cache.sessions.as_ref().unwrap().held.len(), 0);
 }
+
+#[test]
+fn a_session_weighs_what_its_names_and_values_take() {
+    let weight = |sample: crate::support::Sample| {
+        let record = sample.record();
+        Bytes.weight(&key(1), &Held::Known(Stored { record, queued: None }))
+    };
+    let named = |length| sample(1).owner(&"o".repeat(length)).label("phone");
+    let more = named(10);
+    let plain = weight(more.clone());
+    assert_eq!(weight(named(110)), plain + 100);
+    assert_eq!(weight(more.clone().label("the phone")), plain + 4);
+    let mut larger = more;
+    larger.payload += 50;
+    assert_eq!(weight(larger), plain + 50);
+    assert!(plain > Bytes.weight(&key(1), &Held::Changing));
+}

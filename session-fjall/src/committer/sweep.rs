@@ -244,3 +244,27 @@ impl Leftovers {
         u8::try_from((first / self.width + 1) * self.width).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_was_removed_the_more_often_the_search_for_leftovers_pauses() {
+        for (removed, stretches) in [
+            (0, 1),
+            (STRETCH, 1),
+            (2 * STRETCH, 2),
+            (64 * STRETCH, 64),
+            (u64::MAX, 256),
+        ] {
+            let mut rest = Some(Leftovers::after(removed));
+            let mut count = 0;
+            while let Some(stretch) = rest {
+                rest = stretch.next_stretch();
+                count += 1;
+            }
+            assert_eq!(count, stretches, "{removed}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ pub struct Sample {
     pub idle: Option<u64>,
     pub absolute: Option<u64>,
     pub owner: Option<String>,
+    pub label: Option<String>,
     /// Bytes in its one value.
     pub payload: usize,
     /// What it holds instead of a payload.
@@ -35,6 +36,7 @@ pub fn sample(number: u64) -> Sample {
         idle: Some(HOUR),
         absolute: Some(24 * HOUR),
         owner: None,
+        label: None,
         payload: 20,
         text: None,
     }
@@ -43,6 +45,11 @@ pub fn sample(number: u64) -> Sample {
 impl Sample {
     pub fn owner(mut self, owner: &str) -> Self {
         self.owner = Some(owner.to_owned());
+        self
+    }
+
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
         self
     }
 
@@ -61,14 +68,12 @@ impl Sample {
         option(&mut bytes, self.idle);
         option(&mut bytes, self.absolute);
         bytes.push(0); // remembered
-        match &self.owner {
-            None => bytes.push(0),
-            Some(owner) => {
-                bytes.push(1);
-                run(&mut bytes, owner.as_bytes());
+        for name in [&self.owner, &self.label] {
+            bytes.push(u8::from(name.is_some()));
+            if let Some(name) = name {
+                run(&mut bytes, name.as_bytes());
             }
         }
-        bytes.push(0); // label
         let mut values = Vec::new();
         run(&mut values, b"value");
         varint(&mut values, 0);
