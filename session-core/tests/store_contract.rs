@@ -9,8 +9,13 @@ use session_core::{
 
 mod memory {
     use session_core::MemoryStore;
+    use session_core::conformance::store::TestStore;
 
-    session_core::store_contract!(async || MemoryStore::new());
+    async fn fresh() -> TestStore {
+        TestStore::new(MemoryStore::new()).in_every_order()
+    }
+
+    session_core::store_contract!(fresh);
 }
 
 mod expiring_by_itself {

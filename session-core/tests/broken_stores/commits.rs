@@ -123,6 +123,7 @@ fn a_store_that_ignores_the_revision_is_caught() {
             "another_revision_is_a_conflict_that_hands_back_the_current_record",
         ),
         ("P5", "sixty_four_parallel_increments_make_sixty_four"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
     ]);
 }
 

@@ -208,15 +208,16 @@ fn a_store_that_forgets_logins_under_way_is_caught() {
     assert_caught::<ForgetsLoginsUnderWay>(&[
         ("P12", "a_login_that_began_before_a_revocation_is_refused"),
         ("P12", "no_login_outlives_a_revocation_that_it_races_with"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
     ]);
 }
 
 #[test]
 fn a_store_that_forgets_rotations_under_way_is_caught() {
-    assert_caught::<ForgetsRotationsUnderWay>(&[(
-        "P12",
-        "a_login_by_rotation_that_began_before_a_revocation_is_refused",
-    )]);
+    assert_caught::<ForgetsRotationsUnderWay>(&[
+        ("P12", "a_login_by_rotation_that_began_before_a_revocation_is_refused"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
+    ]);
 }
 
 #[test]
@@ -229,7 +230,10 @@ fn a_store_that_forgets_earlier_revocations_is_caught() {
 
 #[test]
 fn a_store_that_refuses_survivors_is_caught() {
-    assert_caught::<RefusesSurvivors>(&[("P12", "a_survivor_may_be_renewed_with_an_old_epoch")]);
+    assert_caught::<RefusesSurvivors>(&[
+        ("P12", "a_survivor_may_be_renewed_with_an_old_epoch"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
+    ]);
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn a_store_that_deletes_the_old_key_before_it_creates_the_new_one_is_caught() {
     assert_caught::<DeletesThenCreates>(&[
         ("P7", "an_abandoned_rotation_leaves_exactly_one_key_alive"),
         ("P9", "rotate_keeps_a_later_sighting"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
     ]);
 }
 
@@ -155,7 +156,10 @@ fn a_store_that_keeps_the_old_key_is_caught() {
 
 #[test]
 fn a_store_that_rotates_any_revision_is_caught() {
-    assert_caught::<RotatesAnyRevision>(&[("P5", "rotate_with_another_revision_is_a_conflict_that_changes_nothing")]);
+    assert_caught::<RotatesAnyRevision>(&[
+        ("P5", "rotate_with_another_revision_is_a_conflict_that_changes_nothing"),
+        ("P7", "two_requests_in_every_order_of_their_calls"),
+    ]);
 }
 
 #[test]

@@ -228,6 +228,8 @@ macro_rules! __store_cases {
                 "P6" interleavings::three_operations_in_every_order;
                 "P7" interleavings::two_operations_at_once_happen_in_some_order;
                 "P7" interleavings::three_operations_at_once_happen_in_some_order;
+                "P7" requests::two_requests_in_every_order_of_their_calls;
+                "P7" requests::three_requests_in_many_orders_of_their_calls;
                 "P7" model_check::random_operations_follow_the_model;
                 "P7" cancellation::an_abandoned_rotation_leaves_exactly_one_key_alive;
                 "P5" cancellation::an_abandoned_replace_is_done_or_not_done;

@@ -15,10 +15,12 @@ mod case;
 mod cases;
 mod counting;
 mod faulty;
+mod gated;
 mod model;
 mod operation;
 mod steps;
 mod test_store;
+mod walk;
 
 pub use case::{CASES, Case, Needs, assert_no_inventory, assert_no_owner_index, run};
 pub(crate) use case::{PATIENCE, on_a_runtime};

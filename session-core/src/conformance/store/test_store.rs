@@ -24,12 +24,22 @@ pub struct TestStore {
     pub(super) store: Arc<dyn Store>,
     pub(super) expiry: Expiry,
     pub(super) rounds: u64,
+    pub(super) orders: Orders,
     // Dropped after the store.
     kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
+/// How many orders of the calls of three requests are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orders {
+    Some(u64),
+    All,
+}
+
 /// A race has to meet a window of some microseconds.
 const ROUNDS: u64 = 200;
+/// So that they take about as long as a race.
+const ORDERS_A_ROUND: u64 = 5;
 
 /// Who removes what has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +62,7 @@ impl TestStore {
             store,
             expiry: Expiry::Swept,
             rounds: ROUNDS,
+            orders: Orders::Some(ORDERS_A_ROUND * ROUNDS),
             kept: Vec::new(),
         }
     }
@@ -70,10 +81,19 @@ impl TestStore {
         self
     }
 
-    /// Sets how many rounds the longest races take: 200 unless told otherwise, which is seconds where an operation waits for a disk.
+    /// Sets how many rounds the longest races take: 200 unless told otherwise, which is seconds where an operation waits for a disk. Of the
+    /// calls of three requests five orders a round are tried.
     #[must_use]
     pub fn racing(mut self, rounds: u64) -> Self {
         self.rounds = rounds;
+        self.orders = Orders::Some(ORDERS_A_ROUND * rounds);
+        self
+    }
+
+    /// Tries every order of the calls of three requests, some ten thousands: seconds where an operation takes microseconds.
+    #[must_use]
+    pub fn in_every_order(mut self) -> Self {
+        self.orders = Orders::All;
         self
     }
 

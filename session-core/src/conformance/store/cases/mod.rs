@@ -12,6 +12,7 @@ pub(super) mod model_check;
 pub(super) mod owner_limit;
 pub(super) mod owner_list;
 pub(super) mod replace;
+pub(super) mod requests;
 pub(super) mod revoke;
 pub(super) mod rotate;
 pub(super) mod round_trip;
