@@ -172,6 +172,9 @@ mod measure {
             cache: u64,
             folder: PathBuf,
         },
+        /// What `store` starts, to keep the processors awake
+        #[command(hide = true)]
+        Spin,
         /// What `http` and `redis` start
         #[command(hide = true)]
         Serve {
@@ -228,6 +231,7 @@ mod measure {
                 ),
                 Self::Http(options) => http::run(&options.folder(), options.load()),
                 Self::Redis(options) => redis::run(&options.folder(), options.load()),
+                Self::Spin => bench::process::spin(),
                 Self::Serve {
                     server,
                     port,

@@ -11,7 +11,7 @@ use crate::durable;
 use crate::goals::Goal;
 use crate::measure::{Picker, Samples, micros, timed, turns};
 use crate::plot::{Bars, Group, Scale};
-use crate::process::RedisServer;
+use crate::process::{Awake, RedisServer};
 use crate::report::{Report, Table, number};
 use crate::stores::entry::{CACHE, Entry, FJALL, IN_MEMORY, ON_DISK, Open};
 use crate::stores::{Engine, Item, Op, Sessions, Sync};
@@ -94,26 +94,32 @@ enum Cell {
     LoadAny,
     LoadCold,
     Replace,
+    ReplaceAwake,
     ReplaceMany,
     Touch,
+    TouchAwake,
     TouchMany,
     Create,
+    CreateAwake,
     CreateMany,
     Delete,
     DeleteMany,
 }
 
 impl Cell {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::LoadHot,
         Self::LoadHotTwo,
         Self::LoadAny,
         Self::LoadCold,
         Self::Replace,
+        Self::ReplaceAwake,
         Self::ReplaceMany,
         Self::Touch,
+        Self::TouchAwake,
         Self::TouchMany,
         Self::Create,
+        Self::CreateAwake,
         Self::CreateMany,
         Self::Delete,
         Self::DeleteMany,
@@ -126,10 +132,13 @@ impl Cell {
             Self::LoadAny => "load, any",
             Self::LoadCold => "load, cold",
             Self::Replace => "replace",
+            Self::ReplaceAwake => "replace, awake",
             Self::ReplaceMany => "replace, 64 at once",
             Self::Touch => "touch",
+            Self::TouchAwake => "touch, awake",
             Self::TouchMany => "touch, 64 at once",
             Self::Create => "create",
+            Self::CreateAwake => "create, awake",
             Self::CreateMany => "create, 64 at once",
             Self::Delete => "delete, durable",
             Self::DeleteMany => "delete, durable, 64 at once",
@@ -139,11 +148,16 @@ impl Cell {
     fn op(self) -> Op {
         match self {
             Self::LoadHot | Self::LoadHotTwo | Self::LoadAny | Self::LoadCold => Op::Load,
-            Self::Replace | Self::ReplaceMany => Op::Replace,
-            Self::Touch | Self::TouchMany => Op::Touch,
-            Self::Create | Self::CreateMany => Op::Create,
+            Self::Replace | Self::ReplaceAwake | Self::ReplaceMany => Op::Replace,
+            Self::Touch | Self::TouchAwake | Self::TouchMany => Op::Touch,
+            Self::Create | Self::CreateAwake | Self::CreateMany => Op::Create,
             Self::Delete | Self::DeleteMany => Op::Delete,
         }
+    }
+
+    /// Whether no processor may sleep meanwhile.
+    fn is_awake(self) -> bool {
+        matches!(self, Self::ReplaceAwake | Self::TouchAwake | Self::CreateAwake)
     }
 
     /// Threads or writers at once.
@@ -170,7 +184,8 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          sessions that were just read or written; *any* is one of all, most of whose blocks the operating system has read; *cold* is each session once, right after opening, with the operating system's \
          cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
-         waits for the disk. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
+         waits for the disk. *awake*: the same while processes of the lowest priority keep the processors from sleeping, as they are in a \
+         server that is busy; otherwise each step of one writer alone waits for a processor to wake up. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
          `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
         effort.rounds,
         effort.millis,
@@ -180,9 +195,14 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
     report.section(
         "A thread and back",
         &format!(
-            "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs. One \
-             writer at a time cannot take less than that and raw fjall; of 64, each waits for the others' turns too, and few for a thread to wake.",
-            number(hop(effort.rounds)?)
+            "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs, and \
+             {} µs while the processors are kept awake. One writer at a time cannot take less than that and raw fjall; of 64, each waits \
+             for the others' turns too, and few for a thread to wake.",
+            number(hop(effort.rounds)?),
+            number({
+                let _awake = Awake::start()?;
+                hop(effort.rounds)?
+            }),
         ),
     );
     let redis = RedisServer::start()?;
@@ -256,6 +276,9 @@ impl Found {
             Cell::Delete,
         ];
         let many = [
+            (Cell::ReplaceAwake, Cell::Replace),
+            (Cell::TouchAwake, Cell::Touch),
+            (Cell::CreateAwake, Cell::Create),
             (Cell::ReplaceMany, Cell::Replace),
             (Cell::TouchMany, Cell::Touch),
             (Cell::CreateMany, Cell::Create),
@@ -353,6 +376,7 @@ fn measure(
         settle(entry.engine(), cell, &items)?;
         *count = ((effort.millis * 1000.0 / took.max(0.01)) as usize).clamp(4 * cell.lanes(), 10_000);
     }
+    let _awake = cell.is_awake().then(Awake::start).transpose()?;
     for turn in turns(effort.rounds, entries.len()) {
         let entry = &entries[turn];
         let items = items(entry, cell, range, picker, next, counts[turn])?;
