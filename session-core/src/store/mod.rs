@@ -145,7 +145,7 @@ impl Epoch {
 pub enum Created {
     /// The record is stored.
     Stored,
-    /// The record is stored, and these sessions of its owner, the oldest ones, are ended to make room for it.
+    /// The record is stored, and these sessions of its owner, the oldest ones, are ended to make room for it; in any order.
     Displaced(Vec<Handle>),
     /// The key is taken; nothing was changed.
     Collision,
@@ -215,7 +215,7 @@ impl Rotation {
 pub enum Rotated {
     /// The record is stored under the new key, and the old key is dead.
     Stored,
-    /// The same, and these sessions of its owner, the oldest ones, are ended to make room for it.
+    /// The same, and these sessions of its owner, the oldest ones, are ended to make room for it; in any order.
     Displaced(Vec<Handle>),
     /// Another commit came first; this is what it left at the old key.
     Conflict(Record),

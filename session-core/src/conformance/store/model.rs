@@ -331,12 +331,22 @@ impl Model {
     }
 }
 
+fn in_order(handles: &[Handle]) -> Vec<Handle> {
+    let mut handles = handles.to_vec();
+    handles.sort();
+    handles
+}
+
 impl Answer {
     /// Whether a store that answered `real` keeps to what the model answered.
     pub(super) fn allows(&self, real: &Self) -> bool {
         match (self, real) {
             (Self::DeletedOrNot, Self::Deleted(_)) => true,
             (Self::Swept(most), Self::Swept(removed)) => removed <= most,
+            (Self::Created(Created::Displaced(model)), Self::Created(Created::Displaced(real)))
+            | (Self::Rotated(Rotated::Displaced(model)), Self::Rotated(Rotated::Displaced(real))) => {
+                in_order(model) == in_order(real)
+            }
             (model, real) => model == real,
         }
     }

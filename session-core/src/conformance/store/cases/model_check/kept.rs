@@ -246,6 +246,17 @@ pub(super) fn sequences() -> Vec<(&'static str, Vec<Step>)> {
             ]
         }),
         (
+            "a login for which two sessions that began together have to make room (P12)",
+            {
+                vec![
+                    create(Some(0), 20),
+                    create(Some(0), 20),
+                    create_within(EndOldest(1)),
+                    List { owner: 0, limit: 2 },
+                ]
+            },
+        ),
+        (
             "room for a login is made of the oldest, and only live ones count (P12)",
             {
                 vec![
