@@ -3,10 +3,11 @@
 //! Lock order: revocation turn, owner stripe, shards by ascending number. A shard is never held while an owner stripe is locked.
 
 mod inventory;
+mod owned;
 mod shard;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::PoisonError;
@@ -22,6 +23,7 @@ use crate::error::Result;
 use crate::id::{Handle, Owner, StoreKey};
 use crate::record::{Record, Revision};
 use crate::sync::{Mutex, MutexGuard};
+use owned::{OwnedSessions, Place, place};
 use shard::{SHARDS, Shard, Shards, shard_of};
 
 /// Keeps sessions in the memory of this process: for tests, for development, and for services whose sessions may end with them.
@@ -43,10 +45,7 @@ pub struct MemoryStore {
     turn: Mutex<()>,
 }
 
-/// The sessions of each owner, newest first. An entry may be stale after its session has ended, for a moment; none is missing.
-type Owners = HashMap<Owner, BTreeMap<Place, StoreKey>>;
-
-type Place = (Reverse<Timestamp>, Handle);
+type Owners = HashMap<Owner, OwnedSessions>;
 
 impl MemoryStore {
     /// An empty store.
@@ -83,9 +82,7 @@ impl MemoryStore {
         let Some(owner) = record.owner() else { return };
         let mut owners = self.owner(owner);
         if let Some(sessions) = owners.get_mut(owner) {
-            if sessions.get(&place(record)) == Some(&key) {
-                sessions.remove(&place(record));
-            }
+            sessions.remove(&place(record), key);
             if sessions.is_empty() {
                 owners.remove(owner);
             }
@@ -238,7 +235,7 @@ impl MemoryStore {
             Bound::Excluded((Reverse(created_at), handle))
         });
         let mut sessions: Vec<Owned> = sessions
-            .range((start, Bound::Unbounded))
+            .starting(start)
             .filter_map(|(_, key)| {
                 let record = self.shard(*key).live(*key, now)?.record.clone();
                 Some(Owned { key: *key, record })
@@ -353,10 +350,6 @@ fn counted(owners: &Owners, owner: &Owner, admission: Admission) -> Vec<(Place, 
     }
 }
 
-fn place(record: &Record) -> Place {
-    (Reverse(record.created_at()), record.handle())
-}
-
 /// No code under a lock of this store panics, so a poisoned lock still guards sound data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -388,7 +381,7 @@ mod tests {
         let places: usize = store
             .owners
             .iter()
-            .flat_map(|owners| lock(owners).values().map(BTreeMap::len).collect::<Vec<_>>())
+            .flat_map(|owners| lock(owners).values().map(OwnedSessions::len).collect::<Vec<_>>())
             .sum();
         let queued: usize = store.shards.iter().map(|shard| lock(shard).deadlines.len()).sum();
         assert_eq!((store.len(), places, queued), (2, 2, 2));

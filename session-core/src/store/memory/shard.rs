@@ -1,9 +1,9 @@
 //! What [`MemoryStore`](super::MemoryStore) keeps under one lock: a part of the records, with their deadlines.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::Place;
+use super::owned::{OwnedSessions, Place};
 use crate::clock::Timestamp;
 use crate::id::{Handle, StoreKey};
 use crate::record::{Record, Revision};
@@ -137,15 +137,11 @@ impl Shards<'_> {
         }
     }
 
-    pub(super) fn end(
-        &mut self,
-        sessions: &mut BTreeMap<Place, StoreKey>,
-        oldest: Vec<(Place, StoreKey)>,
-    ) -> Vec<Handle> {
+    pub(super) fn end(&mut self, sessions: &mut OwnedSessions, oldest: Vec<(Place, StoreKey)>) -> Vec<Handle> {
         let mut ended = Vec::with_capacity(oldest.len());
         for (place, key) in oldest {
             self.of(key).remove(key);
-            sessions.remove(&place);
+            sessions.remove(&place, key);
             ended.push(place.1);
         }
         ended
