@@ -29,6 +29,8 @@ struct Part {
     /// Which of its steps loads the session and runs the handler.
     handler_step: usize,
     answer: Option<Answer>,
+    /// The session that it began or moved, as it was then.
+    begun: Option<Content>,
 }
 
 struct Script<'a> {
@@ -78,6 +80,7 @@ impl<'a> Script<'a> {
             began_at: site.now(),
             handler_step: usize::from(beside_time),
             answer: None,
+            begun: None,
         };
         let mut script = Self {
             parts: wishes.iter().map(part).collect(),
@@ -145,7 +148,11 @@ impl<'a> Script<'a> {
         let seen = self.look().await;
         self.check_step(place, &seen);
         self.seen = seen;
-        self.check_answer(place).await;
+        if self.parts[place].answer.is_some() {
+            let begun = self.seen[BEGUN + place].as_ref();
+            self.parts[place].begun = begun.map(|record| self.scene.content(record));
+            self.check_answer(place).await;
+        }
     }
 
     async fn look(&self) -> Vec<Option<Record>> {
@@ -174,8 +181,11 @@ impl<'a> Script<'a> {
                     self.insist(!reads || is_same, "what only reads has changed the data (P9)");
                 }
                 (Some(_), None) => {
-                    let reads = matches!(part.wish, Wish::Read | Wish::Count | Wish::Note | Wish::Sweep);
-                    self.insist(!reads, "a request that ends nothing has ended a session (P5)");
+                    let ends_nothing = matches!(
+                        part.wish,
+                        Wish::Read | Wish::Count | Wish::Note | Wish::Sweep | Wish::UpdateAll
+                    );
+                    self.insist(!ends_nothing, "a request that ends nothing has ended a session (P5)");
                 }
                 (None, None) => {}
             }
@@ -192,7 +202,7 @@ impl<'a> Script<'a> {
         let token = match did {
             Did::SameToken => Some(FIRST),
             Did::NewToken(_) => Some(BEGUN + place),
-            Did::KeptQuiet | Did::Forgot | Did::Revoked(_) | Did::Swept => None,
+            Did::KeptQuiet | Did::Forgot | Did::Revoked(_) | Did::Updated | Did::Swept => None,
         };
         // A commit that began before time passed goes by the time of its beginning.
         if let Some(token) = token
@@ -207,22 +217,26 @@ impl<'a> Script<'a> {
             self.insist(sighted, "a sighting that was acknowledged is not recorded (P9)");
         }
         let ends_first = match part.wish {
-            Wish::Renew | Wish::Login => matches!(did, Did::NewToken(_)),
+            Wish::Renew | Wish::Login | Wish::StartOver => matches!(did, Did::NewToken(_)),
             Wish::Logout => *did == Did::Forgot,
             Wish::Read => saw.is_some() && *did == Did::KeptQuiet,
             Wish::RevokeAll => self.scene.owner.as_ref() == Some(&self.scene.alice),
             Wish::RevokeOne => self.scene.owner.is_some(),
             Wish::Expire => true,
-            Wish::Count | Wish::Note | Wish::Sweep => false,
+            Wish::Count | Wish::Note | Wish::Sweep | Wish::RevokeOthers | Wish::UpdateAll => false,
         };
         let is_over = !ends_first || first.is_none();
         self.insist(
             is_over,
             "the end of a session was acknowledged, and its token still opens it (P11)",
         );
-        if part.wish == Wish::RevokeAll {
-            let listed = self.site.listed(&self.scene.alice).await;
-            self.insist(listed.is_empty(), "all sessions were revoked, and one is listed (P12)");
+        if matches!(part.wish, Wish::RevokeAll | Wish::RevokeOthers) {
+            let mut left = self.site.listed(&self.scene.alice).await;
+            left.retain(|handle| part.wish == Wish::RevokeAll || *handle != self.scene.handle);
+            self.insist(
+                left.is_empty(),
+                "sessions of an owner were revoked, and one is still listed (P12)",
+            );
         }
     }
 
@@ -273,6 +287,7 @@ impl Part {
             began: step(0),
             ended: step(self.steps.len() - 1),
             handled: step(self.handler_step),
+            begun: self.begun,
         }
     }
 }

@@ -100,6 +100,8 @@ impl Site {
         let record = Sample::new(self.now()).idle(IDLE.as_secs()).without_values();
         let record = record.handle(number).owner(alice.as_ref()).build();
         self.store.put(elsewhere, &record).await;
+        // The handles of sessions that began together would order a list by chance.
+        self.a_moment_passes();
         let cookie = self.begin(owner.as_ref()).await;
         let key = self.key(&cookie);
         let stored = self.look(key).await;

@@ -37,10 +37,16 @@ pub(super) enum Wish {
     Sweep,
     /// Time passes until every session has expired. It is no request, and makes no call.
     Expire,
+    /// Signs out, and stores something in the session that comes after.
+    StartOver,
+    /// Ends all of alice's sessions but this one.
+    RevokeOthers,
+    /// Changes a value in all of alice's sessions.
+    UpdateAll,
 }
 
 impl Wish {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Read,
         Self::Count,
         Self::Note,
@@ -51,10 +57,21 @@ impl Wish {
         Self::RevokeOne,
         Self::Sweep,
         Self::Expire,
+        Self::StartOver,
+        Self::RevokeOthers,
+        Self::UpdateAll,
     ];
 
     pub(super) fn needs_owner_index(self) -> bool {
-        matches!(self, Self::RevokeAll | Self::RevokeOne)
+        matches!(
+            self,
+            Self::RevokeAll | Self::RevokeOne | Self::RevokeOthers | Self::UpdateAll
+        )
+    }
+
+    /// Whether it is left out where three requests meet: there would be too many orders.
+    pub(super) fn is_rare(self) -> bool {
+        matches!(self, Self::StartOver | Self::RevokeOthers | Self::UpdateAll)
     }
 }
 
@@ -102,6 +119,7 @@ pub(super) enum Did {
     Forgot,
     /// So many sessions were ended.
     Revoked(u64),
+    Updated,
     Swept,
 }
 
@@ -127,8 +145,24 @@ impl Request {
                 let revoked = engine.sessions()?.revoke(owner, *handle).await?;
                 Ok(Did::Revoked(u64::from(revoked)))
             }
+            Wish::RevokeOthers => {
+                let revoked = engine.sessions()?.revoke_others(&self.alice, self.named.1).await?;
+                Ok(Did::Revoked(revoked))
+            }
+            Wish::UpdateAll => {
+                let plus = |visits: Option<u32>| visits.unwrap_or(0) + 100;
+                let updated = engine.sessions()?.update_all(&self.alice, VISITS, plus).await;
+                updated.map(|_| Did::Updated)
+            }
             Wish::Sweep => engine.store().sweep(engine.now(), 1000).await.map(|_| Did::Swept),
-            Wish::Read | Wish::Count | Wish::Note | Wish::Login | Wish::Renew | Wish::Logout | Wish::Expire => {
+            Wish::Read
+            | Wish::Count
+            | Wish::Note
+            | Wish::Login
+            | Wish::Renew
+            | Wish::Logout
+            | Wish::StartOver
+            | Wish::Expire => {
                 let (inbound, access) = engine.begin();
                 let session = access.session([self.cookie.as_bytes()]).await?;
                 *saw = Content::of_session(&session)?;
@@ -154,7 +188,17 @@ impl Request {
                 session.logout();
                 Ok(())
             }
-            Wish::Read | Wish::RevokeAll | Wish::RevokeOne | Wish::Sweep | Wish::Expire => Ok(()),
+            Wish::StartOver => {
+                session.logout();
+                session.insert(NOTE, self.place)
+            }
+            Wish::Read
+            | Wish::RevokeAll
+            | Wish::RevokeOne
+            | Wish::RevokeOthers
+            | Wish::UpdateAll
+            | Wish::Sweep
+            | Wish::Expire => Ok(()),
         }
     }
 
@@ -215,6 +259,7 @@ impl fmt::Debug for Did {
             Self::NewToken(_) => f.write_str("a new cookie"),
             Self::Forgot => f.write_str("the cookie removed"),
             Self::Revoked(sessions) => write!(f, "{sessions} sessions ended"),
+            Self::Updated => f.write_str("updated"),
             Self::Swept => f.write_str("swept"),
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Done {
     pub(super) ended: usize,
     /// The step in which its handler ran.
     pub(super) handled: usize,
+    /// The session that it began or moved, when it was answered.
+    pub(super) begun: Option<Content>,
 }
 
 /// Whether the store can find an owner's sessions: a logout that a renewal overtakes needs that.
@@ -37,8 +39,10 @@ struct World<'a> {
     lists: Lists,
     /// What each token opens.
     sessions: Vec<Option<Content>>,
-    /// Whether alice's sessions were revoked.
-    revoked: bool,
+    /// Whether all of alice's sessions were revoked.
+    revoked_all: bool,
+    /// Whether all but the first one were.
+    revoked_others: bool,
     /// Whether counts of ended sessions tell anything: a revocation may count by the time before everything expired.
     counts: bool,
 }
@@ -53,7 +57,8 @@ pub(super) fn explains(scene: &Scene, lists: Lists, done: &[Done], left: &[Optio
         scene,
         lists,
         sessions,
-        revoked: false,
+        revoked_all: false,
+        revoked_others: false,
         counts: done.iter().all(|done| done.wish != Wish::Expire),
     };
     explains_rest(&world, done, &mut Vec::new(), left)
@@ -82,9 +87,13 @@ fn explains_rest(world: &World<'_>, done: &[Done], order: &mut Vec<usize>, left:
 
 fn must_precede(one: &Done, other: &Done) -> bool {
     let was_over = one.ended < other.began;
-    // A login that began before a revocation was acknowledged does not outlive it (P12).
-    let is_to_be_revoked = other.wish == Wish::RevokeAll && one.wish == Wish::Login && one.handled < other.ended;
-    was_over || (is_to_be_revoked && one.answer.did.is_ok())
+    // A login that began before a revocation was acknowledged does not outlive it, unless it is to the session that is spared (P12).
+    let revokes = match (&other.wish, &one.begun) {
+        (Wish::RevokeAll, Some(_)) => true,
+        (Wish::RevokeOthers, Some(begun)) => begun.handle.is_none(),
+        _ => false,
+    };
+    was_over || (revokes && one.wish == Wish::Login && one.handled < other.ended)
 }
 
 impl World<'_> {
@@ -99,7 +108,7 @@ impl World<'_> {
                 let changes = matches!(done.wish, Wish::Count | Wish::Note | Wish::Renew);
                 return changes && saw.is_some() && first.is_none();
             }
-            Err(ErrorKind::Revoked) => return done.wish == Wish::Login && self.revoked,
+            Err(ErrorKind::Revoked) => return done.wish == Wish::Login && self.refuses_login(),
             Err(_) => return false,
         };
         match done.wish {
@@ -132,7 +141,7 @@ impl World<'_> {
                 _ => false,
             },
             Wish::RevokeAll => {
-                self.revoked = true;
+                self.revoked_all = true;
                 let alice = self.scene.alice.clone();
                 let ended = self.ends(|content| content.owner.as_ref() == Some(&alice));
                 self.counts(did, ended)
@@ -141,6 +150,29 @@ impl World<'_> {
                 let owner = self.scene.owner.as_ref().unwrap_or(&self.scene.alice).clone();
                 let ended = self.ends_named(&owner);
                 self.counts(did, ended)
+            }
+            Wish::RevokeOthers => {
+                self.revoked_others = true;
+                let alice = self.scene.alice.clone();
+                let ended = self.ends(|content| content.owner.as_ref() == Some(&alice) && content.handle.is_none());
+                self.counts(did, ended)
+            }
+            Wish::UpdateAll => {
+                let alices = |content: &&mut Content| content.owner.as_ref() == Some(&self.scene.alice);
+                for content in self.sessions.iter_mut().flatten().filter(alices) {
+                    content.visits = Some(content.visits.unwrap_or(0) + 100);
+                }
+                *did == Did::Updated
+            }
+            Wish::StartOver => {
+                if let Some(saw) = saw {
+                    self.logs_out(saw);
+                }
+                self.sessions[BEGUN + place] = Some(Content {
+                    note: u32::try_from(place).ok(),
+                    ..Content::default()
+                });
+                self.sessions[FIRST].is_none() && matches!(did, Did::NewToken(_))
             }
             Wish::Sweep => *did == Did::Swept,
             Wish::Expire => {
@@ -173,13 +205,25 @@ impl World<'_> {
         if saw.is_none() && first.is_some() {
             return false;
         }
-        let alice = &self.scene.alice;
-        let kept = first.filter(|content| content.owner.as_ref().is_none_or(|owner| owner == alice));
+        let kept = first.filter(|content| self.is_kept_by_login(content));
         self.sessions[BEGUN + place] = Some(Content {
-            owner: Some(alice.clone()),
+            owner: Some(self.scene.alice.clone()),
             ..kept.unwrap_or_default()
         });
         true
+    }
+
+    /// Whether a login that began before the revocations is refused: the session that one of them spares may be signed in to.
+    fn refuses_login(&self) -> bool {
+        let first = self.sessions[FIRST].as_ref();
+        let is_spared = first.is_some_and(|content| self.is_kept_by_login(content));
+        self.revoked_all || (self.revoked_others && !is_spared)
+    }
+
+    /// Whether a login goes on with this session, and does not begin another one.
+    fn is_kept_by_login(&self, content: &Content) -> bool {
+        let owner = content.owner.as_ref();
+        owner.is_none_or(|owner| *owner == self.scene.alice)
     }
 
     /// Ends the session, also one that a renewal has moved; that takes an owner to find it by.
