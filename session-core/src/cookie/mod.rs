@@ -12,4 +12,4 @@ mod timing;
 pub use keys::{SigningKey, SigningKeys};
 pub use render::SameSite;
 pub(crate) use render::{CookieAttributes, CookieTemplate};
-pub(crate) use seal::Standing;
+pub(crate) use seal::{Standing, Verified};

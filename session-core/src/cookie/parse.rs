@@ -3,7 +3,7 @@
 use super::seal::TOKEN_LEN;
 
 /// The most cookies of our name that are tried in one request: a neighbouring domain may have tossed some (P3).
-const MOST_CANDIDATES: usize = 4;
+pub(crate) const MOST_CANDIDATES: usize = 4;
 
 /// Every cookie of that name which could be a token, in the order sent, each once, at most four.
 pub(crate) fn candidates<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Candidates<'a> {

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Engine, Outbound, Outcome};
-use crate::cookie::parse::{Candidates, Named, candidates};
+use crate::cookie::Verified;
+use crate::cookie::parse::{Candidates, MOST_CANDIDATES, Named, candidates};
 use crate::error::Result;
 use crate::event::Event;
+use crate::id::StoreKey;
+use crate::record::Record;
 use crate::session::changes::Ending;
 use crate::session::state::{Base, Head, Live};
 use crate::session::{Session, Slot};
@@ -57,30 +60,42 @@ impl Access {
     ) -> impl Future<Output = Result<Session>> + Send {
         let slot = &self.slot;
         slot.ask();
-        // Before the future, which a request carries through all its layers: it is kept small.
-        let found = match slot.session() {
-            Some(_) => Candidates::default(),
-            None => candidates(cookies, slot.engine().config().cookie_name()),
-        };
-        async move {
-            let session = match slot.session() {
-                Some(session) => session,
-                None => {
-                    let _turn = match slot.turn().try_lock() {
-                        Ok(turn) => turn,
-                        Err(_) => Box::pin(slot.turn().lock()).await,
-                    };
-                    match slot.session() {
-                        Some(session) => session,
-                        None => slot.fill(load(slot.engine(), &found).await?),
-                    }
-                }
-            };
-            if slot.is_finished() {
-                session.state().head = Head::Sent;
-            }
-            Ok(session)
+        if let Some(session) = slot.session() {
+            return Loading::Done(Some(self.hand_out(session)));
         }
+        let claims = Claims::of(candidates(cookies, slot.engine().config().cookie_name()), slot.engine());
+        match self.at_once(&claims) {
+            Some(session) => Loading::Done(Some(session)),
+            None => Loading::Waiting(Box::pin(self.in_turn(claims))),
+        }
+    }
+
+    /// The session, if nobody has to be waited for.
+    fn at_once(&self, claims: &Claims) -> Option<Session> {
+        let slot = &self.slot;
+        let _turn = slot.turn().try_lock().ok()?;
+        let session = match slot.session() {
+            Some(session) => session,
+            None => slot.fill(claims.load_cached(slot.engine())?),
+        };
+        Some(self.hand_out(session))
+    }
+
+    async fn in_turn(&self, claims: Claims) -> Result<Session> {
+        let slot = &self.slot;
+        let _turn = slot.turn().lock().await;
+        let session = match slot.session() {
+            Some(session) => session,
+            None => slot.fill(claims.load(slot.engine()).await?),
+        };
+        Ok(self.hand_out(session))
+    }
+
+    fn hand_out(&self, session: Session) -> Session {
+        if self.slot.is_finished() {
+            session.state().head = Head::Sent;
+        }
+        session
     }
 
     /// What all requests share.
@@ -194,27 +209,78 @@ impl Drop for Inbound {
     }
 }
 
-async fn load(engine: &Engine, found: &Candidates<'_>) -> Result<Base> {
-    let mut verified_any = false;
-    for token in found.tokens.iter().flatten() {
-        let Some(verified) = engine.keys().verify(token.as_slice()) else {
-            continue;
-        };
-        verified_any = true;
-        let key = verified.id.store_key();
-        if let Some(record) = engine.load(key).await? {
-            return Ok(Base::Live(Live {
-                id: verified.id,
-                key,
-                record,
-                standing: verified.standing,
-            }));
+/// What [`Access::session`] waits for: nothing, if the store has the session in memory. Only the rest has a future of its own, because a
+/// request carries this one through all its layers.
+enum Loading<'a> {
+    Done(Option<Session>),
+    Waiting(Pin<Box<dyn Future<Output = Result<Session>> + Send + 'a>>),
+}
+
+impl Future for Loading<'_> {
+    type Output = Result<Session>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Done(session) => Poll::Ready(Ok(session.take().expect("a future is not polled after it is ready"))),
+            Self::Waiting(load) => load.as_mut().poll(context),
         }
     }
-    if found.named == Named::Some && !verified_any {
-        engine.tell(Event::TokenRejected);
+}
+
+/// The sessions that a request names by genuine tokens: at most one of them is meant, the first that is live.
+struct Claims {
+    /// Filled from the front.
+    verified: [Option<Verified>; MOST_CANDIDATES],
+    named: Named,
+}
+
+impl Claims {
+    fn of(found: Candidates<'_>, engine: &Engine) -> Self {
+        let tokens = found.tokens.into_iter().flatten();
+        let mut genuine = tokens.filter_map(|token| engine.keys().verify(token));
+        Self {
+            verified: std::array::from_fn(|_| genuine.next()),
+            named: found.named,
+        }
     }
-    Ok(Base::Fresh)
+
+    /// What the store has in memory; `None` if it is to be asked.
+    fn load_cached(&self, engine: &Engine) -> Option<Base> {
+        match &self.verified[0] {
+            None => Some(self.nothing(engine)),
+            Some(first) => {
+                let key = first.id.store_key();
+                let record = engine.load_cached(key)?;
+                Some(live(first, key, record))
+            }
+        }
+    }
+
+    async fn load(&self, engine: &Engine) -> Result<Base> {
+        for verified in self.verified.iter().flatten() {
+            let key = verified.id.store_key();
+            if let Some(record) = engine.load(key).await? {
+                return Ok(live(verified, key, record));
+            }
+        }
+        Ok(self.nothing(engine))
+    }
+
+    fn nothing(&self, engine: &Engine) -> Base {
+        if self.named == Named::Some && self.verified[0].is_none() {
+            engine.tell(Event::TokenRejected);
+        }
+        Base::Fresh
+    }
+}
+
+fn live(verified: &Verified, key: StoreKey, record: Record) -> Base {
+    Base::Live(Live {
+        id: verified.id.clone(),
+        key,
+        record,
+        standing: verified.standing,
+    })
 }
 
 impl fmt::Debug for Inbound {

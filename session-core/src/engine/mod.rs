@@ -151,13 +151,17 @@ impl Engine {
     }
 
     /// The live record under a key. Stores say themselves what has expired; this holds those that do not to it (P8).
-    pub(crate) async fn load(&self, key: StoreKey) -> Result<Option<Record>> {
+    pub(crate) fn load(&self, key: StoreKey) -> impl Future<Output = Result<Option<Record>>> + Send {
         let now = self.now();
-        let found = match self.shared.store.load_cached(key, now) {
-            None => self.shared.store.load(key, now).await?,
-            cached => cached,
-        };
-        Ok(found.filter(|record| !record.is_expired(now)))
+        let found = self.shared.store.load(key, now);
+        async move { Ok(found.await?.filter(|record| !record.is_expired(now))) }
+    }
+
+    /// The same, if the store has it in memory.
+    pub(crate) fn load_cached(&self, key: StoreKey) -> Option<Record> {
+        let now = self.now();
+        let record = self.shared.store.load_cached(key, now)?;
+        Some(record).filter(|record| !record.is_expired(now))
     }
 
     /// Who waits for the end of a session.
