@@ -172,7 +172,6 @@ fn check_format(path: &Path, has_lock: bool) -> Result<()> {
         .and_then(|line| line.strip_prefix("version "))
         .and_then(|version| version.parse::<u32>().ok());
     match version {
-        Some(1..=FORMAT_VERSION) => Ok(()),
         Some(version) if version > FORMAT_VERSION => Err(Error::new(
             ErrorKind::UnsupportedFormat,
             format!(
@@ -180,6 +179,7 @@ fn check_format(path: &Path, has_lock: bool) -> Result<()> {
                 path.display()
             ),
         )),
+        Some(1..) => Ok(()),
         _ => Err(failure::corrupt(path, "its FORMAT file is damaged")),
     }
 }

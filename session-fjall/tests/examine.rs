@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use damage::Damage;
-use session_core::{Admission, Created, ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store};
+use session_core::{Admission, Created, ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store, Touched};
 use session_fjall::{Examination, Finding, FjallStore, Index, Repair};
 use support::{HOUR, START, at, key, sample};
 
@@ -35,6 +35,11 @@ fn repaired(path: &Path) -> Examination {
 async fn a_sound_store_has_no_findings() {
     let folder = tempfile::tempdir().unwrap();
     damage::filled(folder.path(), 300).await;
+    // One that is in use stands in the queue where it stood before.
+    let store = FjallStore::open(folder.path()).unwrap();
+    let touched = store.touch(key(7), at(START + 9000), at(START + HOUR)).await;
+    assert_eq!(touched.unwrap(), Touched::Recorded);
+    drop(store);
     let found = examine(folder.path(), Repair::Nothing);
     assert!(found.is_sound(), "{:?}", found.findings);
     assert_eq!(found.sessions, 300);
@@ -98,11 +103,10 @@ async fn a_missing_entry_in_each_index_is_found_and_written_again() {
         let key = damage::remove_index_entry(folder.path(), name, 7);
         let first = repaired(folder.path());
         let handle = sample(7).handle();
-        assert!(
-            first.findings.contains(&Finding::Missing { key, handle, index }),
-            "{:?}",
-            first.findings
-        );
+        let finding = Finding::Missing { key, handle, index };
+        assert!(first.findings.contains(&finding), "{:?}", first.findings);
+        let shown = finding.to_string();
+        assert!(shown.contains(&handle.to_string()) && shown.ends_with(name), "{shown}");
 
         // Found by its owner, and swept, as ever.
         let store = FjallStore::open(folder.path()).unwrap();
@@ -129,6 +133,26 @@ async fn entries_without_a_record_are_found_and_removed() {
             first.findings
         );
     }
+}
+
+#[tokio::test]
+async fn a_place_in_an_owner_s_list_that_leads_to_a_session_of_others_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 300).await;
+    damage::misdirect(folder.path(), 7, 8);
+    let first = repaired(folder.path());
+    assert_eq!(
+        (first.missing, first.leftover, first.doubled),
+        (1, 1, 0),
+        "{:?}",
+        first.findings
+    );
+    let store = FjallStore::open(folder.path()).unwrap();
+    assert_eq!(store.verify().unwrap(), 300);
+    let owner = Owner::new("user 7").unwrap();
+    let page = Page { after: None, limit: 10 };
+    let listed = store.list(&owner, page, at(START)).await.unwrap().sessions;
+    assert_eq!((listed.len(), listed[0].key), (1, key(7)));
 }
 
 #[tokio::test]
@@ -341,17 +365,20 @@ async fn a_backup_opens_as_a_store_and_holds_the_same() {
     let (path, copy) = (folder.path().join("sessions"), folder.path().join("copy"));
     damage::filled(&path, 300).await;
     let store = FjallStore::open(&path).unwrap();
+    // One without an owner.
+    let created = store.create(key(300), sample(300).record(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
     let expected = store.page(None, 1000).await.unwrap();
-    assert_eq!(store.backup(&copy, |_| {}).unwrap(), 300);
+    assert_eq!(store.backup(&copy, |_| {}).unwrap(), 301);
     // What happens to one is nothing to the other.
     store.clear().await.unwrap();
     for _ in 0..2 {
         let copy = FjallStore::open(&copy).unwrap();
         assert_eq!(copy.page(None, 1000).await.unwrap(), expected);
-        assert_eq!(copy.verify().unwrap(), 300);
+        assert_eq!(copy.verify().unwrap(), 301);
     }
     let copy = FjallStore::open(&copy).unwrap();
-    assert_eq!(copy.sweep(at(START + 100 * HOUR), 1000).await.unwrap().removed, 300);
+    assert_eq!(copy.sweep(at(START + 100 * HOUR), 1000).await.unwrap().removed, 301);
     assert_eq!(copy.verify().unwrap(), 0);
 }
 

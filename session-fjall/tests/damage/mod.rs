@@ -56,6 +56,19 @@ pub fn remove_index_entry(path: &Path, index: &str, number: u64) -> StoreKey {
     key(number)
 }
 
+/// A session's place in its owner's list leads to another session.
+pub fn misdirect(path: &Path, number: u64, other: u64) {
+    change(path, |keyspace| {
+        let owners = keyspace("owners");
+        let place = owners.iter().find_map(|entry| {
+            let (place, value) = entry.into_inner().unwrap();
+            (*value == *key(number).as_bytes()).then_some(place)
+        });
+        let place = place.expect("the session is in its owner's list");
+        owners.insert(place, key(other).as_bytes()).unwrap();
+    });
+}
+
 /// What is known of the last time a session was seen has another length.
 pub fn malform_sighting(path: &Path, number: u64) {
     change(path, |keyspace| {
