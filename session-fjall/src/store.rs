@@ -334,7 +334,8 @@ impl OwnerIndex for FjallStore {
     }
 }
 
-/// Blocks for an answer, also where an async runtime would not let its own channel block.
+/// Blocks for an answer, also where an async runtime would not let its own channel block. Within a task, tokio holds answers back after
+/// the first 128 until the task yields, which this one does not, so it waits outside that budget.
 fn wait<F: Future>(answer: F) -> F::Output {
     struct Unpark(Thread);
 
@@ -346,7 +347,7 @@ fn wait<F: Future>(answer: F) -> F::Output {
 
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut answer = pin!(answer);
+    let mut answer = pin!(tokio::task::unconstrained(answer));
     loop {
         match answer.as_mut().poll(&mut context) {
             Poll::Ready(answer) => return answer,

@@ -157,6 +157,29 @@ fn closing_out_of_a_walk_is_an_error_and_no_deadlock() {
     FjallStore::open(folder.path().join("sessions")).unwrap();
 }
 
+/// Tokio lets a task wait a number of times and then holds every answer back until the task yields, which one that blocks never does.
+#[test]
+fn a_task_may_block_for_any_number_of_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path().join("sessions")).unwrap();
+    let (done, wait) = flume::bounded(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for number in 0..1000 {
+                let key = key(number);
+                store.ask_blocking(|reply| Request::Delete { key, reply }).unwrap();
+            }
+        });
+        done.send(()).unwrap();
+    });
+    assert_eq!(
+        wait.recv_timeout(Duration::from_secs(30)),
+        Ok(()),
+        "an answer is held back"
+    );
+}
+
 #[test]
 fn absent_is_durable_too_after_the_store_was_reopened() {
     let home = tempfile::tempdir().unwrap();
