@@ -270,3 +270,14 @@ async fn no_load_is_behind_an_answer_while_a_session_changes_and_ends() {
         store.verify().unwrap();
     }
 }
+
+/// `load` would answer the same, at the price of a future.
+#[tokio::test]
+async fn a_session_in_memory_is_loaded_without_waiting() {
+    for (size, held) in [(1 << 20, true), (0, false)] {
+        let (_folder, store) = store(size);
+        create(&store, 1).await;
+        let loaded = store.load_cached(key(1), at(START + 100));
+        assert_eq!(loaded, held.then(|| owned(1).record()));
+    }
+}
