@@ -72,7 +72,11 @@ struct Felt {
 pub fn run(folder: &Path, effort: Effort) -> Result<()> {
     let mut report = Report::new(
         folder,
-        "cleaner",
+        if effort.sessions > Effort::FULL.sessions {
+            "cleaner-large"
+        } else {
+            "cleaner"
+        },
         "The cleaner: what it takes to remove what has expired",
         &["fjall", "tower-sessions-rusqlite-store", "rusqlite"],
     )?;

@@ -151,7 +151,7 @@ mod measure {
         Memory {
             #[command(flatten)]
             options: Options,
-            /// 10 M sessions instead of 1 M: some twenty minutes, 10 GB of memory and 15 GB of disk
+            /// 10 M sessions instead of 1 M, without redb and SQLite: some twenty minutes, 10 GB of memory and 15 GB of disk
             #[arg(long)]
             large: bool,
         },

@@ -29,7 +29,9 @@ impl Report {
         };
         report.say(&format!("# {title}\n"));
         report.say(&format!(
-            "`cargo run --release -p bench -- {name}`, {}.\n",
+            "`cargo run --release -p bench -- {}`, {}.\n",
+            // A report of its own, with the same command.
+            name.replace("-large", " --large"),
             machine::date()
         ));
         report.say(&format!("- Machine: {}", machine::machine()));
