@@ -257,6 +257,24 @@ pub(super) fn sequences() -> Vec<(&'static str, Vec<Step>)> {
             },
         ),
         (
+            "a login that is one too many, under a key that is taken: of two refusals the first in order (P12)",
+            {
+                vec![
+                    create(None, 20),
+                    late_login(0, 0),
+                    create(Some(0), 20),
+                    Create {
+                        owner: Some(0),
+                        login: BeginsNow,
+                        limit: Refuse(1),
+                        minutes: 20,
+                        onto: TakenKey(93),
+                    },
+                    List { owner: 0, limit: 2 },
+                ]
+            },
+        ),
+        (
             "room for a login is made of the oldest, and only live ones count (P12)",
             {
                 vec![
