@@ -46,7 +46,7 @@ impl Backend {
                 Ok(Created::Revoked)
             }
             Put::Taken => {
-                self.forget_unless_stored(owner, place);
+                self.withdraw_unless_stored(&owner, place, DOING).await?;
                 Ok(Created::Collision)
             }
             Put::Late => {
@@ -95,8 +95,8 @@ impl Backend {
             }
         };
         if taken {
-            if let Some(owner) = owner.clone() {
-                self.forget_unless_stored(owner, place);
+            if let Some(owner) = &owner {
+                self.withdraw_unless_stored(owner, place, DOING).await?;
             }
             return Ok(Rotated::Collision);
         }
@@ -230,21 +230,15 @@ impl Backend {
         }
     }
 
-    /// A place was listed for a key that is taken: it goes, unless it is the place of the session that is there.
-    pub(crate) fn forget_unless_stored(self: &Arc<Self>, owner: Owner, place: Place) {
-        let backend = Arc::clone(self);
-        self.later(async move {
-            let there = match backend.read(place.key, "keeping an owner's list").await? {
-                Some(Stored::Session(there)) => there.owner() == Some(&owner) && Place::of(&there, place.key) == place,
-                _ => false,
-            };
-            if !there {
-                backend
-                    .unlist(&owner, &[place], Class::Relaxed, "keeping an owner's list")
-                    .await?;
+    /// A place was listed for a key that is taken: it goes, unless it is the place of the session that is there. Awaited: a revocation that
+    /// comes behind the answer would end what is there, whoever's it is.
+    async fn withdraw_unless_stored(&self, owner: &Owner, place: Place, doing: &'static str) -> Result<()> {
+        match self.read(place.key, doing).await? {
+            Some(Stored::Session(there)) if there.owner() == Some(owner) && Place::of(&there, place.key) == place => {
+                Ok(())
             }
-            Ok(())
-        });
+            _ => self.withdraw(Some(owner), place, doing).await,
+        }
     }
 }
 

@@ -275,6 +275,23 @@ pub(super) fn sequences() -> Vec<(&'static str, Vec<Step>)> {
             },
         ),
         (
+            "a revocation after a login under a key that was taken: what is there is nobody's of that owner (P12)",
+            {
+                vec![
+                    create(None, 20),
+                    Create {
+                        owner: Some(0),
+                        login: BeginsNow,
+                        limit: No,
+                        minutes: 20,
+                        onto: TakenKey(0),
+                    },
+                    Revoke { owner: 0, which: All },
+                    Load { session: 0 },
+                ]
+            },
+        ),
+        (
             "room for a login is made of the oldest, and only live ones count (P12)",
             {
                 vec![
