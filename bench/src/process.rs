@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 /// Keeps every processor awake by processes of the lowest priority: they do nothing, and leave at once when there is something to do.
 ///
-/// A thread that is woken on a processor that sleeps waits until that has woken up, which takes longer than any work in these tables.
-/// It happens when one client at a time waits for its answer, and hardly in a server that is busy.
+/// A thread that is woken on a processor that sleeps waits until that has woken up. Where a figure stays as it is while they are awake, it is
+/// not that.
 #[cfg(feature = "peers")]
 pub struct Awake(Vec<Child>);
 

@@ -184,8 +184,8 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          sessions that were just read or written; *any* is one of all, most of whose blocks the operating system has read; *cold* is each session once, right after opening, with the operating system's \
          cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
-         waits for the disk. *awake*: the same while processes of the lowest priority keep the processors from sleeping, as they are in a \
-         server that is busy; otherwise each step of one writer alone waits for a processor to wake up. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
+         waits for the disk. *awake*: the same while processes of the lowest priority keep the processors from sleeping, to see what \
+         waking up takes part in. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
          `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
         effort.rounds,
         effort.millis,
@@ -196,8 +196,8 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
         "A thread and back",
         &format!(
             "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs, and \
-             {} µs while the processors are kept awake. One writer at a time cannot take less than that and raw fjall; of 64, each waits \
-             for the others' turns too, and few for a thread to wake.",
+             {} µs while the processors are kept awake. One writer at a time pays about that beside what raw fjall takes, more or less \
+             as the threads happen to be placed; of 64, each waits for the others' turns too, and few for a thread to wake.",
             number(hop(effort.rounds)?),
             number({
                 let _awake = Awake::start()?;
