@@ -1,11 +1,9 @@
 //! An engine on a memory store with one session that is signed in: what the targets of requests start from.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use session_core::{
-    CleanerPolicy, Engine, MemoryStore, Outcome, ResponseHeaders, Session, SessionConfig, SigningKey, SigningKeys,
-};
+use session_core::conformance::browser::set_cookie;
+use session_core::{CleanerPolicy, Engine, MemoryStore, Outcome, Session, SessionConfig, SigningKey, SigningKeys};
 use tokio::runtime::Runtime;
 
 pub(crate) struct Site {
@@ -13,23 +11,6 @@ pub(crate) struct Site {
     pub(crate) engine: Engine,
     /// Opens the session.
     pub(crate) token: String,
-}
-
-#[derive(Default)]
-struct SetCookie(String);
-
-impl ResponseHeaders for SetCookie {
-    fn values(&self, _name: &'static str) -> Vec<Cow<'_, str>> {
-        Vec::new()
-    }
-
-    fn set(&mut self, _name: &'static str, _value: Cow<'static, str>) {}
-
-    fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-        if name == "set-cookie" {
-            self.0 = value.into_owned();
-        }
-    }
 }
 
 impl Site {
@@ -54,9 +35,8 @@ impl Site {
             session.login("root").expect("a name");
             session.insert("k", "v").expect("a value");
             let outbound = inbound.finish(Outcome::Success).await.expect("the store works");
-            let mut headers = SetCookie::default();
-            outbound.write_to(&mut headers);
-            let (_, rest) = headers.0.split_once('=').expect("a cookie");
+            let set = set_cookie(outbound).expect("a session has a cookie");
+            let (_, rest) = set.split_once('=').expect("a cookie has a name");
             rest[..64].to_owned()
         });
         Self { runtime, engine, token }

@@ -11,14 +11,14 @@
 #![cfg(shuttle)]
 #![allow(clippy::unwrap_used, reason = "what a test builds upon")]
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use session_core::conformance::browser::set_cookie;
 use session_core::conformance::sample::{self, Sample, after, key};
 use session_core::{
     Admission, Created, Engine, Epoch, ErrorKind, ManualClock, MemoryStore, Outbound, Outcome, OwnerIndex, Page,
-    Record, ResponseHeaders, Revoke, Rotation, Session, SigningKey, SigningKeys, Store, Timestamp,
+    Record, Revoke, Rotation, Session, SigningKey, SigningKeys, Store, Timestamp,
 };
 use shuttle::future::block_on;
 use shuttle::scheduler::{DfsScheduler, RandomScheduler};
@@ -225,28 +225,10 @@ fn three_operations_on_the_memory_store_in_random_orders_of_their_locks() {
     println!("three operations: {schedules} schedules, seed {SEED:#x}");
 }
 
-#[derive(Default)]
-struct SetCookie(Option<String>);
-
-impl ResponseHeaders for SetCookie {
-    fn values(&self, _name: &'static str) -> Vec<Cow<'_, str>> {
-        Vec::new()
-    }
-
-    fn set(&mut self, _name: &'static str, _value: Cow<'static, str>) {}
-
-    fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-        if name == "set-cookie" {
-            self.0 = Some(value.into_owned());
-        }
-    }
-}
-
 /// The cookie that a response sets; empty if it removes it.
 fn cookie(outbound: Outbound) -> Option<String> {
-    let mut headers = SetCookie::default();
-    outbound.write_to(&mut headers);
-    let pair = headers.0?.split(';').next().unwrap().to_owned();
+    let set = set_cookie(outbound)?;
+    let pair = set.split(';').next().unwrap().to_owned();
     Some(if pair.ends_with('=') { String::new() } else { pair })
 }
 

@@ -107,7 +107,7 @@ struct Answer {
 }
 
 /// Looks at the server's clock before a login is refused for want of a faster one. On a busy machine most looks are slow, and the fastest
-/// counts; a login that does not begin within a millisecond of a revocation needs none.
+/// counts; a login that begins well after a revocation needs none.
 const READINGS: usize = 16;
 /// Times that a login looks at a full list before others have changed it too often.
 const LOOKS: usize = 16;

@@ -15,6 +15,7 @@
 //!
 //! Every case becomes a named test. A new case in a new release reaches every store without a further edit.
 
+pub mod browser;
 pub mod http;
 pub mod probe;
 pub mod sample;

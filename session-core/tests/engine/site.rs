@@ -1,39 +1,14 @@
 //! An engine on a memory store that can fail, with a clock that is moved by hand: what the scenarios start from.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use session_core::conformance::browser::set_cookie;
 use session_core::conformance::store::{CountingStore, FaultyStore};
 use session_core::{
-    Engine, EngineBuilder, Event, Inbound, Key, ManualClock, MemoryStore, Outbound, Outcome, ResponseHeaders, Session,
-    SessionConfig, SigningKeys,
+    Engine, EngineBuilder, Event, Inbound, Key, ManualClock, MemoryStore, Outcome, Session, SessionConfig, SigningKeys,
 };
 
 pub(crate) const VISITS: Key<u32> = Key::new("visits");
-
-#[derive(Default)]
-struct SetCookie(Option<String>);
-
-impl ResponseHeaders for SetCookie {
-    fn values(&self, _name: &'static str) -> Vec<Cow<'_, str>> {
-        Vec::new()
-    }
-
-    fn set(&mut self, _name: &'static str, _value: Cow<'static, str>) {}
-
-    fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-        if name == "set-cookie" {
-            self.0 = Some(value.into_owned());
-        }
-    }
-}
-
-/// The `Set-Cookie` header of a response.
-pub(crate) fn set_cookie(outbound: Outbound) -> Option<String> {
-    let mut headers = SetCookie::default();
-    outbound.write_to(&mut headers);
-    headers.0
-}
 
 pub(crate) struct Site {
     pub(crate) engine: Engine,

@@ -1,10 +1,10 @@
 //! [`Wish`]: what a request wants of the session, and [`Answer`]: what became of it.
 
-use std::borrow::Cow;
 use std::fmt;
 
+use crate::conformance::browser;
 use crate::conformance::store::gated::Running;
-use crate::engine::{Engine, Outbound, Outcome, ResponseHeaders};
+use crate::engine::{Engine, Outbound, Outcome};
 use crate::error::{ErrorKind, Result};
 use crate::id::{Handle, Owner};
 use crate::key::{Key, KeyName};
@@ -267,24 +267,6 @@ impl fmt::Debug for Did {
 
 /// The name and the token of a response's cookie, as a browser sends them back.
 pub(super) fn set_cookie(outbound: Outbound) -> Option<String> {
-    #[derive(Default)]
-    struct SetCookie(Option<String>);
-
-    impl ResponseHeaders for SetCookie {
-        fn values(&self, _name: &'static str) -> Vec<Cow<'_, str>> {
-            Vec::new()
-        }
-
-        fn set(&mut self, _name: &'static str, _value: Cow<'static, str>) {}
-
-        fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-            if name == "set-cookie" {
-                self.0 = value.split(';').next().map(str::to_owned);
-            }
-        }
-    }
-
-    let mut headers = SetCookie::default();
-    outbound.write_to(&mut headers);
-    headers.0
+    let set = browser::set_cookie(outbound)?;
+    set.split(';').next().map(str::to_owned)
 }
