@@ -70,25 +70,35 @@ impl Access {
         }
     }
 
-    /// The session, if nobody has to be waited for.
+    /// The session, if nobody has to be waited for. It takes no turn, which would be a thirtieth of a request that reads: whoever else
+    /// loads it, the first to come stands.
     fn at_once(&self, claims: &Claims) -> Option<Session> {
-        let slot = &self.slot;
-        let _turn = slot.turn().try_lock().ok()?;
-        let session = match slot.session() {
-            Some(session) => session,
-            None => slot.fill(claims.load_cached(slot.engine())?),
-        };
-        Some(self.hand_out(session))
+        let base = claims.load_cached(self.engine())?;
+        Some(self.fill(claims, base))
     }
 
     async fn in_turn(&self, claims: Claims) -> Result<Session> {
-        let slot = &self.slot;
-        let _turn = slot.turn().lock().await;
-        let session = match slot.session() {
-            Some(session) => session,
-            None => slot.fill(claims.load(slot.engine()).await?),
-        };
-        Ok(self.hand_out(session))
+        let _turn = self.slot.turn().lock().await;
+        match self.slot.session() {
+            Some(session) => Ok(self.hand_out(session)),
+            None => {
+                let base = claims.load(self.engine()).await?;
+                Ok(self.fill(&claims, base))
+            }
+        }
+    }
+
+    /// The session with what was loaded, or with what somebody else has loaded meanwhile.
+    fn fill(&self, claims: &Claims, base: Base) -> Session {
+        let mut stands = false;
+        let session = self.slot.fill(|| {
+            stands = true;
+            base
+        });
+        if stands && claims.are_rejected() {
+            self.engine().tell(Event::TokenRejected);
+        }
+        self.hand_out(session)
     }
 
     fn hand_out(&self, session: Session) -> Session {
@@ -247,7 +257,7 @@ impl Claims {
     /// What the store has in memory; `None` if it is to be asked.
     fn load_cached(&self, engine: &Engine) -> Option<Base> {
         match &self.verified[0] {
-            None => Some(self.nothing(engine)),
+            None => Some(Base::Fresh),
             Some(first) => {
                 let key = first.id.store_key();
                 let record = engine.load_cached(key)?;
@@ -263,14 +273,12 @@ impl Claims {
                 return Ok(live(verified, key, record));
             }
         }
-        Ok(self.nothing(engine))
+        Ok(Base::Fresh)
     }
 
-    fn nothing(&self, engine: &Engine) -> Base {
-        if self.named == Named::Some && self.verified[0].is_none() {
-            engine.tell(Event::TokenRejected);
-        }
-        Base::Fresh
+    /// Whether there were tokens, and none is genuine.
+    fn are_rejected(&self) -> bool {
+        self.named == Named::Some && self.verified[0].is_none()
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Slot {
     engine: Engine,
     /// There once the session is loaded; from then on there is a [`Session`].
     pub(super) state: OnceLock<Mutex<State>>,
-    /// Held while the session is loaded, committed or read again, so that these happen one after the other.
+    /// Held while the session is waited for, committed or read again, so that these happen one after the other.
     turn: tokio::sync::Mutex<()>,
     /// Somebody asked for the session, even if it could not be loaded.
     asked: AtomicBool,
@@ -44,9 +44,9 @@ impl Slot {
         self.state.get().map(|_| Session { slot: self.clone() })
     }
 
-    /// The session is loaded. Called once, in turn. Ask [`is_finished`](Self::is_finished) afterwards.
-    pub(crate) fn fill(self: &Arc<Self>, base: Base) -> Session {
-        self.state.get_or_init(|| Mutex::new(State::new(base)));
+    /// The session is loaded; if it was before, `base` is not asked. Ask [`is_finished`](Self::is_finished) afterwards.
+    pub(crate) fn fill(self: &Arc<Self>, base: impl FnOnce() -> Base) -> Session {
+        self.state.get_or_init(|| Mutex::new(State::new(base())));
         // Pairs with that of `finish`: of a load and a finish at the same time, at least one sees the other.
         fence(Ordering::SeqCst);
         Session { slot: self.clone() }
