@@ -175,3 +175,114 @@ fn kind_of(error: &fjall::Error) -> ErrorKind {
         _ => ErrorKind::Corrupt,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(kind: io::ErrorKind) -> fjall::Error {
+        fjall::Error::Io(kind.into())
+    }
+
+    fn storage(kind: io::ErrorKind) -> fjall::Error {
+        fjall::Error::Storage(fjall::LsmError::Io(kind.into()))
+    }
+
+    fn check(error: &Error, kind: ErrorKind, begins: &str, remedy: &str) {
+        let shown = error.to_string();
+        assert_eq!(error.kind(), kind, "{shown}");
+        assert!(shown.starts_with(begins) && shown.contains(remedy), "{shown}");
+    }
+
+    #[test]
+    fn what_the_engine_reports_while_it_opens_becomes_a_kind_and_what_to_do() {
+        for (reported, kind, remedy) in [
+            (
+                io(io::ErrorKind::PermissionDenied),
+                ErrorKind::Permission,
+                "the user that",
+            ),
+            (
+                storage(io::ErrorKind::ReadOnlyFilesystem),
+                ErrorKind::Permission,
+                "the user that",
+            ),
+            (io(io::ErrorKind::NotFound), ErrorKind::Corrupt, "a backup"),
+            (storage(io::ErrorKind::UnexpectedEof), ErrorKind::Corrupt, "a backup"),
+            (
+                storage(io::ErrorKind::StorageFull),
+                ErrorKind::Unavailable,
+                "free space",
+            ),
+            (fjall::Error::Locked, ErrorKind::Locked, "another process"),
+            (fjall::Error::Poisoned, ErrorKind::Unavailable, "free space"),
+            (fjall::Error::InvalidTrailer, ErrorKind::Corrupt, "a backup"),
+            (fjall::Error::InvalidVersion(None), ErrorKind::Corrupt, "a backup"),
+            (
+                fjall::Error::InvalidVersion(Some(fjall::FormatVersion::V2)),
+                ErrorKind::UnsupportedFormat,
+                "another version",
+            ),
+        ] {
+            check(
+                &opening(Path::new("/srv/s"), reported),
+                kind,
+                "opening the session store at /srv/s: ",
+                remedy,
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_engine_reports_while_it_reads_becomes_a_kind_and_what_to_do() {
+        for (reported, kind, remedy) in [
+            (storage(io::ErrorKind::InvalidData), ErrorKind::Corrupt, "a backup"),
+            (
+                storage(io::ErrorKind::Other),
+                ErrorKind::Unavailable,
+                "reopens by itself",
+            ),
+            (
+                io(io::ErrorKind::PermissionDenied),
+                ErrorKind::Permission,
+                "reopens by itself",
+            ),
+        ] {
+            check(
+                &reading(Path::new("/srv/s"), reported),
+                kind,
+                "reading from the session store at /srv/s: ",
+                remedy,
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_reached_is_named_with_what_to_do() {
+        for (reported, kind, remedy) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                ErrorKind::Permission,
+                "read and write access",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                ErrorKind::Permission,
+                "read and write access",
+            ),
+            (io::ErrorKind::NotADirectory, ErrorKind::Foreign, "another path"),
+            (io::ErrorKind::StorageFull, ErrorKind::Unavailable, "free space"),
+        ] {
+            let error = file("creating the folder", Path::new("/srv/s"), reported.into());
+            check(&error, kind, "creating the folder /srv/s: ", remedy);
+        }
+    }
+
+    #[test]
+    fn only_bytes_are_damaged_and_not_the_access_to_them() {
+        let path = Path::new("/srv/s");
+        assert!(is_damage(&corrupt(path, "a list is malformed")));
+        assert!(!is_damage(&down(path)));
+        assert!(!is_damage(&reading(path, io(io::ErrorKind::PermissionDenied))));
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use damage::Damage;
 use session_core::{Admission, Created, ErrorKind, Inventory, Owner, OwnerIndex, Page, Revoke, Store, Touched};
-use session_fjall::{Examination, Finding, FjallStore, Index, Repair};
+use session_fjall::{Content, Examination, Finding, FjallStore, Index, Repair};
 use support::{HOUR, START, at, key, sample};
 
 fn examine(path: &Path, repair: Repair) -> Examination {
@@ -59,6 +59,18 @@ fn each_kind_of_fault_makes_a_store_unsound() {
         *kind(&mut found) = 1;
         assert!(!found.is_sound(), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn an_export_counts_what_it_cannot_read_and_holds_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    damage::filled(folder.path(), 5).await;
+    damage::at_once(folder.path(), Damage::Flipped, 1..3);
+    let store = FjallStore::open(folder.path()).unwrap();
+    let mut lines = Vec::new();
+    let exported = store.export(&mut lines, Content::Listing, at(START), |_| {}).unwrap();
+    assert_eq!((exported.sessions, exported.unreadable), (3, 2));
+    assert_eq!(String::from_utf8(lines).unwrap().lines().count(), 1 + 3 + 1);
 }
 
 /// It costs a look at each record for each entry.

@@ -122,6 +122,22 @@ fn a_foreign_fjall_database_is_left_as_it_is() {
     assert_eq!(refused_untouched(scratch.path()).kind(), ErrorKind::Foreign);
 }
 
+/// A path that cannot be followed does not say that there is no store.
+#[test]
+fn a_store_that_is_not_there_is_told_from_one_that_cannot_be_looked_for() {
+    let scratch = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        let opened = FjallStore::builder(scratch.path().join(name)).open_existing();
+        opened.expect_err("there is no store")
+    };
+    let error = open("missing");
+    assert_eq!(error.kind(), ErrorKind::Foreign);
+    assert!(error.to_string().contains("there is none"), "{error}");
+    let error = open(&"x".repeat(4000));
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn a_file_in_the_way_is_named() {
     let scratch = tempfile::tempdir().unwrap();

@@ -193,6 +193,18 @@ async fn of_two_exports_behind_one_another_none_is_left_out_in_silence() {
     assert_eq!(import(&store, &both).unwrap().present, 1);
 }
 
+/// A value may be that large if the application allows it.
+#[tokio::test]
+async fn a_session_of_megabytes_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = sample(1).text(&"x".repeat(2 * 1024 * 1024));
+    let store = open(folder.path(), "s");
+    put(&store, 1, &large).await;
+    let other = open(folder.path(), "other");
+    assert_eq!(import(&other, &export(&store)).unwrap().sessions, 1);
+    assert_eq!(other.load(key(1), at(START)).await.unwrap(), Some(large.record()));
+}
+
 #[tokio::test]
 async fn a_line_longer_than_any_record_is_refused_without_being_read() {
     /// Never ends, and counts what was taken from it.
