@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 static ON: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+static FREED: AtomicU64 = AtomicU64::new(0);
 
 /// The global allocator of the bench.
 pub struct Counting;
@@ -17,6 +18,15 @@ pub struct Counting;
 pub struct Allocated {
     pub calls: u64,
     pub bytes: u64,
+    /// Bytes that were given back, also of what was allocated before.
+    pub freed: u64,
+}
+
+impl Allocated {
+    /// Bytes that are in use.
+    pub fn live(self) -> u64 {
+        self.bytes.saturating_sub(self.freed)
+    }
 }
 
 impl Sub for Allocated {
@@ -26,6 +36,7 @@ impl Sub for Allocated {
         Self {
             calls: self.calls - before.calls,
             bytes: self.bytes - before.bytes,
+            freed: self.freed - before.freed,
         }
     }
 }
@@ -50,6 +61,7 @@ fn now() -> Allocated {
     Allocated {
         calls: CALLS.load(Relaxed),
         bytes: BYTES.load(Relaxed),
+        freed: FREED.load(Relaxed),
     }
 }
 
@@ -57,6 +69,12 @@ fn record(bytes: usize) {
     if ON.load(Relaxed) {
         CALLS.fetch_add(1, Relaxed);
         BYTES.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+fn record_freed(bytes: usize) {
+    if ON.load(Relaxed) {
+        FREED.fetch_add(bytes as u64, Relaxed);
     }
 }
 
@@ -78,10 +96,12 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         record(size.saturating_sub(layout.size()));
+        record_freed(layout.size().saturating_sub(size));
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        record_freed(layout.size());
         unsafe { System.dealloc(block, layout) }
     }
 }

@@ -172,9 +172,6 @@ mod measure {
             cache: u64,
             folder: PathBuf,
         },
-        /// What `store` starts, to keep the processors awake
-        #[command(hide = true)]
-        Spin,
         /// What `http` and `redis` start
         #[command(hide = true)]
         Serve {
@@ -231,7 +228,6 @@ mod measure {
                 ),
                 Self::Http(options) => http::run(&options.folder(), options.load()),
                 Self::Redis(options) => redis::run(&options.folder(), options.load()),
-                Self::Spin => bench::process::spin(),
                 Self::Serve {
                     server,
                     port,

@@ -17,63 +17,6 @@ use anyhow::{Context, Result};
 #[cfg(feature = "peers")]
 use tempfile::TempDir;
 
-/// Keeps every processor awake by processes of the lowest priority: they do nothing, and leave at once when there is something to do.
-///
-/// A thread that is woken on a processor that sleeps waits until that has woken up. Where a figure stays as it is while they are awake, it is
-/// not that.
-#[cfg(feature = "peers")]
-pub struct Awake(Vec<Child>);
-
-#[cfg(feature = "peers")]
-impl Awake {
-    pub fn start() -> Result<Self> {
-        let mut awake = Self(Vec::new());
-        for _ in 0..std::thread::available_parallelism()?.get() {
-            let child = Command::new("nice")
-                // From whatever priority we have to the lowest.
-                .args(["-n", "39"])
-                .arg(std::env::current_exe()?)
-                .arg("spin")
-                // It ends when this pipe closes, also if we are killed.
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .context("starting a process that spins: nice(1) must be there")?;
-            awake.0.push(child);
-        }
-        // Each says that it is there.
-        for child in &mut awake.0 {
-            let mut byte = [0];
-            let output = child.stdout.as_mut().context("its output is piped")?;
-            std::io::Read::read_exact(output, &mut byte).context("a process that spins has ended")?;
-        }
-        Ok(awake)
-    }
-}
-
-#[cfg(feature = "peers")]
-impl Drop for Awake {
-    fn drop(&mut self) {
-        self.0.iter_mut().for_each(stop);
-    }
-}
-
-/// What [`Awake`] runs: spins until its input ends.
-#[cfg(feature = "peers")]
-pub fn spin() -> Result<()> {
-    use std::io::{Read, Write};
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
-        std::process::exit(0);
-    });
-    let mut output = std::io::stdout();
-    output.write_all(b"!")?;
-    output.flush()?;
-    loop {
-        std::hint::spin_loop();
-    }
-}
-
 /// A Redis server on a free port of this machine; it keeps nothing on disk.
 #[cfg(feature = "peers")]
 pub struct RedisServer {

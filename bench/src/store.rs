@@ -11,7 +11,7 @@ use crate::durable;
 use crate::goals::Goal;
 use crate::measure::{Picker, Samples, micros, timed, turns};
 use crate::plot::{Bars, Group, Scale};
-use crate::process::{Awake, RedisServer};
+use crate::process::RedisServer;
 use crate::report::{Report, Table, number};
 use crate::stores::entry::{CACHE, Entry, FJALL, IN_MEMORY, ON_DISK, Open};
 use crate::stores::{Engine, Item, Op, Sessions, Sync};
@@ -94,13 +94,13 @@ enum Cell {
     LoadAny,
     LoadCold,
     Replace,
-    ReplaceAwake,
+    ReplaceAcross,
     ReplaceMany,
     Touch,
-    TouchAwake,
+    TouchAcross,
     TouchMany,
     Create,
-    CreateAwake,
+    CreateAcross,
     CreateMany,
     Delete,
     DeleteMany,
@@ -113,13 +113,13 @@ impl Cell {
         Self::LoadAny,
         Self::LoadCold,
         Self::Replace,
-        Self::ReplaceAwake,
+        Self::ReplaceAcross,
         Self::ReplaceMany,
         Self::Touch,
-        Self::TouchAwake,
+        Self::TouchAcross,
         Self::TouchMany,
         Self::Create,
-        Self::CreateAwake,
+        Self::CreateAcross,
         Self::CreateMany,
         Self::Delete,
         Self::DeleteMany,
@@ -132,13 +132,13 @@ impl Cell {
             Self::LoadAny => "load, any",
             Self::LoadCold => "load, cold",
             Self::Replace => "replace",
-            Self::ReplaceAwake => "replace, awake",
+            Self::ReplaceAcross => "replace, by another thread",
             Self::ReplaceMany => "replace, 64 at once",
             Self::Touch => "touch",
-            Self::TouchAwake => "touch, awake",
+            Self::TouchAcross => "touch, by another thread",
             Self::TouchMany => "touch, 64 at once",
             Self::Create => "create",
-            Self::CreateAwake => "create, awake",
+            Self::CreateAcross => "create, by another thread",
             Self::CreateMany => "create, 64 at once",
             Self::Delete => "delete, durable",
             Self::DeleteMany => "delete, durable, 64 at once",
@@ -148,16 +148,24 @@ impl Cell {
     fn op(self) -> Op {
         match self {
             Self::LoadHot | Self::LoadHotTwo | Self::LoadAny | Self::LoadCold => Op::Load,
-            Self::Replace | Self::ReplaceAwake | Self::ReplaceMany => Op::Replace,
-            Self::Touch | Self::TouchAwake | Self::TouchMany => Op::Touch,
-            Self::Create | Self::CreateAwake | Self::CreateMany => Op::Create,
+            Self::Replace | Self::ReplaceAcross | Self::ReplaceMany => Op::Replace,
+            Self::Touch | Self::TouchAcross | Self::TouchMany => Op::Touch,
+            Self::Create | Self::CreateAcross | Self::CreateMany => Op::Create,
             Self::Delete | Self::DeleteMany => Op::Delete,
         }
     }
 
-    /// Whether no processor may sleep meanwhile.
-    fn is_awake(self) -> bool {
-        matches!(self, Self::ReplaceAwake | Self::TouchAwake | Self::CreateAwake)
+    /// Whether raw fjall is asked by messages to another thread, as ours always is.
+    fn is_across(self) -> bool {
+        matches!(self, Self::ReplaceAcross | Self::TouchAcross | Self::CreateAcross)
+    }
+
+    /// Whether an engine takes part.
+    fn is_for(self, entry: &Entry) -> bool {
+        match self {
+            Self::LoadCold => entry.is_on_disk(),
+            _ => !self.is_across() || entry.is_fjall(),
+        }
     }
 
     /// Threads or writers at once.
@@ -184,8 +192,8 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          sessions that were just read or written; *any* is one of all, most of whose blocks the operating system has read; *cold* is each session once, right after opening, with the operating system's \
          cache of the files forgotten. *64 at once*: the time for all, divided by their number; for ours 64 tasks on 2 workers, for the \
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
-         waits for the disk. *awake*: the same while processes of the lowest priority keep the processors from sleeping, to see what \
-         waking up takes part in. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
+         waits for the disk. *by another thread*: raw fjall is called by a thread that gets a message for each operation and answers it, and does \
+         nothing else: the limit of one writer at a time. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
          `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
         effort.rounds,
         effort.millis,
@@ -195,14 +203,10 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
     report.section(
         "A thread and back",
         &format!(
-            "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs, and \
-             {} µs while the processors are kept awake. One writer at a time pays about that beside what raw fjall takes, more or less \
-             as the threads happen to be placed; of 64, each waits for the others' turns too, and few for a thread to wake.",
+            "A message to a thread that waits for it, and its answer to a task that waits for that, without any work in between: {} µs. One \
+             writer at a time pays that beside what raw fjall takes, more or less as the threads happen to be placed; of 64, each \
+             waits for the others' turns too, and few for a thread to wake.",
             number(hop(effort.rounds)?),
-            number({
-                let _awake = Awake::start()?;
-                hop(effort.rounds)?
-            }),
         ),
     );
     let redis = RedisServer::start()?;
@@ -276,25 +280,25 @@ impl Found {
             Cell::Delete,
         ];
         let many = [
-            (Cell::ReplaceAwake, Cell::Replace),
-            (Cell::TouchAwake, Cell::Touch),
-            (Cell::CreateAwake, Cell::Create),
             (Cell::ReplaceMany, Cell::Replace),
             (Cell::TouchMany, Cell::Touch),
             (Cell::CreateMany, Cell::Create),
             (Cell::DeleteMany, Cell::Delete),
         ];
-        let pairs = alone.into_iter().map(|cell| (cell, cell)).chain(many);
-        let goal = |(cell, raw): (Cell, Cell)| {
-            let limit = self.of("raw fjall", raw).min(self.of("raw fjall", cell));
+        let across = [Cell::ReplaceAcross, Cell::TouchAcross, Cell::CreateAcross];
+        let goal = |cell: Cell, limit: f64, of: &str| {
             Goal::ratio(
-                format!("6. {}, {}, of raw fjall", cell.name(), size.title()),
+                format!("6. {}, {}, of {of}", cell.name(), size.title()),
                 1.5,
                 self.of("ours, FjallStore", cell),
                 limit,
             )
         };
-        pairs.map(goal).collect()
+        let raw = |cell| self.of("raw fjall", cell);
+        let direct = alone.into_iter().map(|cell| (cell, cell)).chain(many);
+        let direct = direct.map(|(cell, alone)| goal(cell, raw(alone).min(raw(cell)), "raw fjall"));
+        let across = across.map(|cell| goal(cell, raw(cell), "raw fjall so: the limit of one writer"));
+        direct.chain(across).collect()
     }
 }
 
@@ -361,7 +365,7 @@ fn measure(
     };
     // First unmeasured: it brings what is in use to the same state everywhere, in caches and in what was written last, and says how
     // many operations fit into the time. Without it an engine that is asked more often would find more of it in memory.
-    for (entry, count) in entries.iter().zip(&mut counts) {
+    for (entry, count) in entries.iter().zip(&mut counts).filter(|(entry, _)| cell.is_for(entry)) {
         // Keys are hashes, so a hundred thousand sessions lie in most blocks of a million.
         let warm = range.min(10 * HOT);
         let warm: Vec<_> = (0..warm)
@@ -376,9 +380,11 @@ fn measure(
         settle(entry.engine(), cell, &items)?;
         *count = ((effort.millis * 1000.0 / took.max(0.01)) as usize).clamp(4 * cell.lanes(), 10_000);
     }
-    let _awake = cell.is_awake().then(Awake::start).transpose()?;
     for turn in turns(effort.rounds, entries.len()) {
         let entry = &entries[turn];
+        if !cell.is_for(entry) {
+            continue;
+        }
         let items = items(entry, cell, range, picker, next, counts[turn])?;
         samples[turn].push(time(entry.engine(), cell, &items)?);
         settle(entry.engine(), cell, &items)?;
@@ -429,7 +435,11 @@ fn time(engine: &dyn Engine, cell: Cell, items: &[Item]) -> Result<f64> {
     let started = Instant::now();
     let took = match cell.lanes() {
         1 => {
-            engine.run(cell.op(), items)?;
+            if cell.is_across() {
+                engine.run_across(cell.op(), items)?;
+            } else {
+                engine.run(cell.op(), items)?;
+            }
             started.elapsed()
         }
         lanes => engine.run_at_once(cell.op(), items, lanes)?.took,
@@ -442,7 +452,7 @@ fn cold(entries: &mut [Entry], size: Size, picker: &mut Picker, effort: Effort) 
     let mut samples = vec![Samples::default(); entries.len()];
     for turn in turns(effort.rounds.min(3), entries.len()) {
         let entry = &mut entries[turn];
-        if !entry.is_on_disk() {
+        if !Cell::LoadCold.is_for(entry) {
             continue;
         }
         let items: Vec<_> = (0..300)

@@ -71,6 +71,11 @@ impl Entry {
         Ok(())
     }
 
+    /// Ours, or the engine beneath it.
+    pub fn is_fjall(&self) -> bool {
+        matches!(self.engine().name(), "ours, FjallStore" | "raw fjall")
+    }
+
     pub fn is_on_disk(&self) -> bool {
         !matches!(self.engine().name(), "Redis, socket" | "sharded map (dashmap)")
     }

@@ -8,6 +8,7 @@ pub mod redb;
 pub mod redis;
 pub mod sqlite;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Barrier;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use session_core::conformance::sample::{self, Sample};
 use session_core::{Lifetime, Record, StoreKey, Timestamp};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::measure::{Samples, micros};
 
@@ -49,6 +51,11 @@ pub trait Engine: Send + std::marker::Sync {
     /// Does the same to each of these sessions, one after the other, on this thread.
     fn run(&self, op: Op, items: &[Item]) -> Result<()>;
 
+    /// As [`run`](Self::run), by another thread that gets a message for each and answers it. Ours works so anyway.
+    fn run_across(&self, op: Op, items: &[Item]) -> Result<()> {
+        self.run(op, items)
+    }
+
     /// Does the same to each of these sessions, by so many writers at once.
     fn run_at_once(&self, op: Op, items: &[Item], writers: usize) -> Result<AtOnce> {
         let (next, ready) = (AtomicUsize::new(0), Barrier::new(writers));
@@ -73,6 +80,15 @@ pub trait Engine: Send + std::marker::Sync {
 
     /// Lets go of its files, so that the next one reads them from the disk.
     fn close(self: Box<Self>) -> Result<()>;
+}
+
+/// On this thread, as on a worker of a server.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: RefCell<Runtime> =
+            RefCell::new(Builder::new_current_thread().enable_all().build().expect("a runtime of one thread starts"));
+    }
+    RUNTIME.with_borrow(|runtime| runtime.block_on(work))
 }
 
 /// What one writer of several saw.

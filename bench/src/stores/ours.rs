@@ -1,7 +1,5 @@
 //! Our stores.
 
-use std::cell::RefCell;
-use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +9,11 @@ use session_core::{Admission, Created, Deleted, MemoryStore, Replaced, Store, To
 use session_fjall::{Durability, FjallStore};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{AtOnce, Engine, Item, Op, Sessions, Setup, Sync};
+use super::{AtOnce, Engine, Item, Op, Sessions, Setup, Sync, block_on};
 use crate::measure::{Samples, micros};
+
+/// Bytes for sessions in use, beside the cache of blocks; the default.
+pub const RECORD_CACHE: u64 = 64 * 1024 * 1024;
 
 /// One of our stores.
 pub struct Ours {
@@ -32,6 +33,7 @@ impl Ours {
         };
         let store = FjallStore::builder(&setup.folder)
             .cache_size(setup.cache)
+            .record_cache(RECORD_CACHE)
             .durability(durability)
             .open()?;
         Self::new("ours, FjallStore", Arc::new(store.clone()), Some(store), setup)
@@ -96,15 +98,6 @@ async fn apply(store: &dyn Store, sessions: Sessions, op: Op, item: &Item) -> Re
         ),
     }
     Ok(())
-}
-
-/// On this thread, as on a worker of a server.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    thread_local! {
-        static RUNTIME: RefCell<Runtime> =
-            RefCell::new(Builder::new_current_thread().enable_all().build().expect("a runtime of one thread starts"));
-    }
-    RUNTIME.with_borrow(|runtime| runtime.block_on(work))
 }
 
 impl Engine for Ours {

@@ -2,12 +2,14 @@
 //! beyond the look that an operation cannot do without. What our store could cost at best.
 
 use std::ops::Range;
+use std::sync::mpsc;
 
 use anyhow::{Context, Result};
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use tokio::sync::oneshot;
 
-use super::{Engine, Item, Op, Sessions, Setup, Sync};
+use super::{Engine, Item, Op, Sessions, Setup, Sync, block_on};
 
 pub struct RawFjall {
     database: Database,
@@ -129,6 +131,29 @@ impl Engine for RawFjall {
 
     fn run(&self, op: Op, items: &[Item]) -> Result<()> {
         items.iter().try_for_each(|item| self.apply(op, item))
+    }
+
+    fn run_across(&self, op: Op, items: &[Item]) -> Result<()> {
+        let (requests, received) = mpsc::channel::<(&Item, oneshot::Sender<Result<()>>)>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for (item, reply) in received {
+                    let _ = reply.send(self.apply(op, item)); // who asks always waits
+                }
+            });
+            // It takes `requests` with it, whose end is the end of the thread.
+            block_on(async move {
+                for item in items {
+                    let (reply, answer) = oneshot::channel();
+                    requests
+                        .send((item, reply))
+                        .ok()
+                        .context("the other thread has ended")?;
+                    answer.await??;
+                }
+                Ok(())
+            })
+        })
     }
 
     /// As our store closes: memtables are written to tables.
