@@ -47,3 +47,30 @@ impl<'a> Meter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_reports_when_it_starts_and_then_every_thousand_entries_or_so() {
+        let mut reports = Vec::new();
+        let mut report = |now: Progress| reports.push((now.walking, now.done, now.about));
+        let mut meter = Meter::new(&mut report);
+        meter.start("records", 5000);
+        for _ in 0..2 * EVERY + 5 {
+            meter.tick();
+        }
+        meter.start("owners", 7);
+        meter.tick();
+        assert_eq!(
+            reports,
+            [
+                ("records", 0, 5000),
+                ("records", EVERY, 5000),
+                ("records", 2 * EVERY, 5000),
+                ("owners", 0, 7)
+            ]
+        );
+    }
+}

@@ -5,9 +5,11 @@ mod support;
 
 use std::path::Path;
 
-use session_core::{Admission, Created, Error, ErrorKind, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store};
+use session_core::{
+    Admission, Created, Error, ErrorKind, Owner, OwnerIndex, Revoke, Rotated, Rotation, Store, Touched,
+};
 use session_fjall::{Content, FjallStore, Imported, Repair};
-use support::{SECOND, START, Sample, at, key, sample};
+use support::{HOUR, SECOND, START, Sample, at, key, sample};
 
 fn alice() -> Owner {
     Owner::new("alice").unwrap()
@@ -203,6 +205,37 @@ async fn a_session_of_megabytes_comes_back() {
     let other = open(folder.path(), "other");
     assert_eq!(import(&other, &export(&store)).unwrap().sessions, 1);
     assert_eq!(other.load(key(1), at(START)).await.unwrap(), Some(large.record()));
+}
+
+#[tokio::test]
+async fn a_line_may_be_as_long_as_is_said() {
+    const LONGEST: usize = 16 * 1024 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "s");
+    put(&store, 1, &sample(1)).await;
+    let export = String::from_utf8(export(&store)).unwrap();
+    let [head, session, end] = export.lines().collect::<Vec<_>>()[..] else {
+        panic!("{export}")
+    };
+    let of_length = |length: usize| {
+        let blanks = " ".repeat(length - session.len() - 1);
+        let other = open(folder.path(), &length.to_string());
+        import(&other, format!("{head}\n{session}{blanks}\n{end}\n").as_bytes())
+    };
+    assert_eq!(of_length(LONGEST).unwrap().sessions, 1);
+    assert_eq!(of_length(LONGEST + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_session_comes_back_as_it_was_last_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (open(folder.path(), "s"), open(folder.path(), "other"));
+    put(&store, 1, &sample(1)).await;
+    let seen = store.touch(key(1), at(START + 9000), at(START + HOUR)).await;
+    assert_eq!(seen.unwrap(), Touched::Recorded);
+    import(&other, &export(&store)).unwrap();
+    let loaded = other.load(key(1), at(START + 9000)).await.unwrap().unwrap();
+    assert_eq!(loaded.seen_at(), at(START + 9000));
 }
 
 #[tokio::test]
