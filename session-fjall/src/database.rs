@@ -26,6 +26,15 @@ pub(crate) struct Tables {
     pub(crate) database: Database,
 }
 
+/// When the bytes of a commit go to the operating system: until then they end with this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandOver {
+    /// Before anybody can see what it did.
+    First,
+    /// With those of later commits, by [`Tables::hand_over`]: a system call takes as long as a small commit.
+    Later,
+}
+
 /// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
 const MEMTABLE: u64 = 16 * 1024 * 1024;
 const JOURNAL: u64 = 64 * 1024 * 1024;
@@ -111,18 +120,22 @@ impl Tables {
         [&self.records, &self.seen, &self.deadlines, &self.owners]
     }
 
-    /// An empty batch. Committing it hands its bytes to the operating system, where they survive the end of this process.
+    /// An empty batch.
     pub(crate) fn batch(&self) -> OwnedWriteBatch {
         self.database.batch()
     }
 
     /// Commits when the engine has room, or fails if it has died.
-    pub(crate) fn commit(&self, batch: OwnedWriteBatch) -> fjall::Result<()> {
+    pub(crate) fn commit(&self, batch: OwnedWriteBatch, hand_over: HandOver) -> fjall::Result<()> {
         while self.is_crowded() {
-            self.check()?;
+            self.hand_over()?;
             std::thread::sleep(Duration::from_millis(1));
         }
-        batch.commit()
+        let mode = match hand_over {
+            HandOver::First => Some(PersistMode::Buffer),
+            HandOver::Later => None,
+        };
+        batch.durability(mode).commit()
     }
 
     fn is_crowded(&self) -> bool {
@@ -131,8 +144,9 @@ impl Tables {
         })
     }
 
-    /// Fails if the engine takes no more writes.
-    pub(crate) fn check(&self) -> fjall::Result<()> {
+    /// Hands what was committed to the operating system, where it survives the end of this process. Fails if the engine takes no more
+    /// writes.
+    pub(crate) fn hand_over(&self) -> fjall::Result<()> {
         self.database.persist(PersistMode::Buffer)
     }
 
@@ -152,7 +166,7 @@ impl Tables {
             .iter()
             .any(|keyspace| keyspace.sealed_memtable_count() > 0)
         {
-            self.check()?;
+            self.hand_over()?;
             if started.elapsed() > FLUSH {
                 break;
             }

@@ -5,7 +5,7 @@ use fjall::OwnedWriteBatch;
 use session_core::{Record, StoreKey, Timestamp};
 
 use crate::cache::RecordCache;
-use crate::database::Tables;
+use crate::database::{HandOver, Tables};
 use crate::layout::{DEADLINE_KEY, Sighting};
 use crate::read::Stored;
 
@@ -15,6 +15,8 @@ pub(crate) struct Change<'a> {
     batch: OwnedWriteBatch,
     /// Sessions whose record or sighting it writes, with what the cache is to hold of each.
     sessions: Vec<(StoreKey, Option<Stored>)>,
+    /// An end that somebody has seen must hold even if this process is killed before it is answered.
+    hand_over: HandOver,
 }
 
 impl<'a> Change<'a> {
@@ -23,6 +25,7 @@ impl<'a> Change<'a> {
             tables,
             batch: tables.batch(),
             sessions: Vec::new(),
+            hand_over: HandOver::Later,
         }
     }
 
@@ -42,6 +45,7 @@ impl<'a> Change<'a> {
 
     pub(super) fn remove_record(&mut self, key: StoreKey) {
         self.changes(key);
+        self.hand_over = HandOver::First;
         self.batch.remove(&self.tables.records, key.as_bytes());
     }
 
@@ -92,7 +96,7 @@ impl<'a> Change<'a> {
         for (key, _) in &self.sessions {
             cache.begin(*key);
         }
-        self.tables.commit(self.batch)?;
+        self.tables.commit(self.batch, self.hand_over)?;
         for (key, stored) in self.sessions {
             cache.settle(key, stored);
         }

@@ -1,5 +1,5 @@
-//! The committer: one thread that owns all writes. It drains what is waiting, carries out each request as one atomic batch, syncs once
-//! for all that asked for durability, and only then answers those. When the engine fails it reopens the database.
+//! The committer: one thread that owns all writes. It drains what is waiting, carries out each request as one atomic batch, hands the bytes
+//! of many to the operating system at once, syncs once for all that asked for durability, and only then answers those. When the engine fails it reopens the database.
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
@@ -67,8 +67,9 @@ impl Shared {
 /// Requests answered with one sync. More would only add to the wait of the first.
 const GROUP: usize = 512;
 
-/// Answers given at once. Each answer that finds its caller's thread asleep wakes it, which costs more than a small write does; the
-/// first of a burst wakes it for all. That they wait for each other costs a fraction of a millisecond at most.
+/// Answers given at once, after the bytes that they stand for went to the operating system at once. Each answer that finds its caller's
+/// thread asleep wakes it, which costs more than a small write does; the first of a burst wakes it for all. That they wait for each other
+/// costs a fraction of a millisecond at most.
 const ANSWERS: usize = 32;
 
 /// The most that power loss may take of what is not durable.
@@ -109,13 +110,30 @@ pub(crate) struct Committer {
 /// The requests that share a sync.
 #[derive(Default)]
 struct Group {
-    /// Answers that wait for nothing but company.
-    ready: Vec<Box<dyn FnOnce() + Send>>,
+    /// Answers that wait until what they stand for is with the operating system, and for company.
+    ready: Vec<Box<dyn FnOnce(Result<()>) + Send>>,
     /// Answers that wait for the sync.
     waiting: Vec<Box<dyn FnOnce(Result<()>) + Send>>,
     /// Revocations to publish once it is known whether they hold.
     epochs: Vec<Epoch>,
     sync: bool,
+}
+
+impl Group {
+    /// Hands what was committed to the operating system, and gives the answers that wait for no more; hands back what broke the database.
+    fn hand_over(&mut self, tables: &Tables, path: &Path) -> Option<fjall::Error> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let handed_over = tables.hand_over();
+        for answer in self.ready.drain(..) {
+            answer(match handed_over {
+                Ok(()) => Ok(()),
+                Err(_) => Err(failure::write_failed(path)),
+            });
+        }
+        handed_over.err()
+    }
 }
 
 /// Whether an answer waits for the sync.
@@ -204,7 +222,14 @@ impl Committer {
             }
             self.carry_out(request);
         }
-        self.answer_ready();
+        let path = &self.shared.path;
+        let failed = self
+            .tables
+            .as_ref()
+            .and_then(|tables| self.group.hand_over(tables, path));
+        if let Some(error) = failed {
+            self.fail(&error);
+        }
         let overdue = self
             .unsynced_since
             .get()
@@ -328,6 +353,8 @@ impl Committer {
             #[cfg(test)]
             Request::Panic { reply: _reply } => panic!("asked to"),
         };
+        let crowd = self.group.ready.len() >= ANSWERS;
+        let failed = failed.or_else(|| crowd.then(|| self.group.hand_over(&tables, &shared.path)).flatten());
         match failed {
             None => self.tables = Some(tables),
             Some(error) => {
@@ -349,10 +376,9 @@ impl Committer {
                         .waiting
                         .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));
                 } else {
-                    self.group.ready.push(Box::new(move || reply.send(Ok(answer))));
-                    if self.group.ready.len() >= ANSWERS {
-                        self.answer_ready();
-                    }
+                    self.group
+                        .ready
+                        .push(Box::new(move |handed_over| reply.send(handed_over.map(|()| answer))));
                 }
                 None
             }
@@ -364,12 +390,6 @@ impl Committer {
                 reply.send(Err(failure::write_failed(self.path())));
                 Some(error)
             }
-        }
-    }
-
-    fn answer_ready(&mut self) {
-        for answer in self.group.ready.drain(..) {
-            answer();
         }
     }
 
@@ -394,12 +414,11 @@ impl Committer {
 
     /// Ends the group. A revocation counts from here even if it failed: what it did may well hold.
     fn settle(&mut self, outcome: std::result::Result<(), ()>) {
-        self.answer_ready();
         let group = std::mem::take(&mut self.group);
         for epoch in group.epochs {
             self.shared.revocations.publish(epoch);
         }
-        for answer in group.waiting {
+        for answer in group.ready.into_iter().chain(group.waiting) {
             answer(outcome.map_err(|()| failure::write_failed(&self.shared.path)));
         }
     }

@@ -1,8 +1,9 @@
-//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`clearing`]: what it keeps in
-//! mind of clearings.
+//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`hand_over`]: what a kill
+//! leaves; [`clearing`]: what it keeps in mind of clearings.
 
 mod clearing;
 mod damage;
+mod hand_over;
 mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};

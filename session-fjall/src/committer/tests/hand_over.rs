@@ -1,0 +1,183 @@
+//! When the bytes of a commit are with the operating system, where the end of this process does not reach them: a copy of the folder is what
+//! a kill would leave.
+
+use session_core::{OwnerLimit, Replaced, Revocations, Rotated, Rotation, Touched};
+
+use super::*;
+
+/// What would be found if this process were killed now.
+fn left_by_a_kill(folder: &Path) -> (tempfile::TempDir, FjallStore) {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let left = tempfile::tempdir().unwrap();
+    copy(folder, left.path());
+    let store = FjallStore::open(left.path()).unwrap();
+    (left, store)
+}
+
+/// The sessions that are there, of the first four.
+async fn sessions(store: &FjallStore) -> Vec<u64> {
+    let mut found = Vec::new();
+    for number in 0..4 {
+        if store.load(key(number), at(START)).await.unwrap().is_some() {
+            found.push(number);
+        }
+    }
+    found
+}
+
+type Answer<T> = tokio::sync::oneshot::Receiver<Result<T>>;
+
+fn request<T>(request: impl FnOnce(Reply<T>) -> Request) -> (Request, Answer<T>) {
+    let (reply, answer) = Reply::channel();
+    (request(reply), answer)
+}
+
+fn create(number: u64) -> (Request, Answer<Created>) {
+    request(|reply| Request::Create {
+        key: key(number),
+        record: sample(number).owner("alice").record(),
+        admission: Admission::default(),
+        now: at(START),
+        reply,
+    })
+}
+
+#[tokio::test]
+async fn whoever_is_answered_is_remembered_after_a_kill() {
+    let home = tempfile::tempdir().unwrap();
+    let (send, mut committer) = by_hand(home.path(), Durability::Process);
+    let mut answers = Vec::new();
+    for number in 0..3 {
+        let (request, answer) = create(number);
+        send.send(request).unwrap();
+        answers.push(answer);
+    }
+    let _ = committer.step();
+    for mut answer in answers {
+        assert_eq!(answer.try_recv().unwrap().unwrap(), Created::Stored);
+    }
+    let (_left, store) = left_by_a_kill(home.path());
+    assert_eq!(sessions(&store).await, [0, 1, 2]);
+    // The same for what changes a session.
+    let mut changed = sample(0).owner("alice");
+    changed.revision = 2;
+    let (replace, mut replaced) = request(|reply| Request::Replace {
+        key: key(0),
+        expected: 1,
+        record: changed.record(),
+        now: at(START),
+        reply,
+    });
+    let seen_at = at(START + 9000);
+    let (touch, mut touched) = request(|reply| Request::Touch {
+        key: key(1),
+        seen_at,
+        reply,
+    });
+    send.send(replace).unwrap();
+    send.send(touch).unwrap();
+    let _ = committer.step();
+    assert_eq!(replaced.try_recv().unwrap().unwrap(), Replaced::Stored);
+    assert_eq!(touched.try_recv().unwrap().unwrap(), Touched::Recorded);
+    let (_left, store) = left_by_a_kill(home.path());
+    assert_eq!(store.load(key(0), at(START)).await.unwrap(), Some(changed.record()));
+    let touched = store.load(key(1), seen_at).await.unwrap().unwrap();
+    assert_eq!(touched.seen_at(), seen_at);
+}
+
+/// Otherwise each would take a system call of its own.
+#[tokio::test]
+async fn what_is_stored_or_changed_waits_for_company() {
+    let home = tempfile::tempdir().unwrap();
+    let (_send, mut committer) = by_hand(home.path(), Durability::Process);
+    let mut answers = Vec::new();
+    let mut carry_out = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let (request, answer) = create(number);
+            answers.push(answer);
+            committer.carry_out(request);
+        }
+        answers.iter_mut().filter_map(|answer| answer.try_recv().ok()).count()
+    };
+    assert_eq!(carry_out(0..3), 0);
+    let (_left, store) = left_by_a_kill(home.path());
+    assert_eq!(store.count().unwrap(), 0);
+    assert_eq!(carry_out(3..ANSWERS as u64), ANSWERS);
+    let (_left, store) = left_by_a_kill(home.path());
+    assert_eq!(store.count().unwrap(), ANSWERS as u64);
+}
+
+#[tokio::test]
+async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_is_answered_yet() {
+    let renewed = || {
+        let mut renewed = sample(0).owner("alice");
+        renewed.revision = 2;
+        Rotation::new(key(0), 1, key(3), renewed.record(), at(START))
+    };
+    let limited = || {
+        let began = Revocations::new().epoch();
+        Admission::new(began).with_limit(OwnerLimit::end_oldest(1).unwrap())
+    };
+    let owner = session_core::Owner::new("alice").unwrap();
+    let one = Revoke::One(sample(0).handle());
+    let (rotate, mut rotated) = request(|reply| Request::Rotate {
+        rotation: renewed(),
+        reply,
+    });
+    let (delete, mut deleted) = request(|reply| Request::Delete { key: key(0), reply });
+    let (revoke, mut revoked) = request(|reply| Request::Revoke {
+        owner,
+        which: one,
+        now: at(START),
+        reply,
+    });
+    let (login, mut displaced) = request(|reply| Request::Create {
+        key: key(3),
+        record: sample(3).owner("alice").record(),
+        admission: limited(),
+        now: at(START),
+        reply,
+    });
+    for (what, request, left) in [
+        ("renewed", rotate, &[3][..]),
+        ("deleted", delete, &[]),
+        ("revoked", revoke, &[]),
+        ("displaced", login, &[3]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let (send, mut committer) = by_hand(home.path(), Durability::Process);
+        send.send(create(0).0).unwrap();
+        let _ = committer.step();
+        committer.carry_out(request);
+        let (_left, store) = left_by_a_kill(home.path());
+        assert_eq!(sessions(&store).await, left, "{what}");
+        assert_eq!(store.verify().unwrap(), left.len() as u64, "{what}");
+    }
+    assert!(rotated.try_recv().is_err() && deleted.try_recv().is_err());
+    assert!(revoked.try_recv().is_err() && displaced.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn whoever_waits_for_company_when_the_database_breaks_hears_that_nobody_knows() {
+    let home = tempfile::tempdir().unwrap();
+    let (send, mut committer) = by_hand(home.path(), Durability::Process);
+    let (first, mut created) = create(0);
+    let (broken, _answer) = request(|reply| Request::Break { reply });
+    send.send(first).unwrap();
+    send.send(broken).unwrap();
+    let _ = committer.step();
+    let error = created.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("may or may not have happened"), "{error}");
+}
