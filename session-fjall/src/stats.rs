@@ -1,6 +1,7 @@
 //! [`StoreStats`]: what a store holds, counted by walking over it.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use fjall::Readable;
@@ -114,24 +115,32 @@ impl StoreStats {
     }
 }
 
-/// Bytes of all files below a folder. A file that goes away meanwhile counts nothing: the engine compacts.
+/// Bytes of all files below a folder.
 fn disk_use(folder: &Path) -> Result<u64> {
+    let unmeasured = |error| failure::file("measuring the session store at", folder, error);
     let mut total = 0;
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(path) = waiting.pop() {
-        let entries = match fs::read_dir(&path) {
-            Err(error) if path != folder && error.kind() == std::io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(|error| failure::file("measuring the session store at", &path, error))?,
-        };
+    let mut waiting = vec![fs::read_dir(folder).map_err(unmeasured)?];
+    while let Some(entries) = waiting.pop() {
         for entry in entries.flatten() {
             match entry.metadata() {
-                Ok(found) if found.is_dir() => waiting.push(entry.path()),
+                Ok(found) if found.is_dir() => {
+                    waiting.extend(if_there(fs::read_dir(entry.path())).map_err(unmeasured)?);
+                }
                 Ok(found) => total += allocated(&found),
                 Err(_) => {}
             }
         }
     }
     Ok(total)
+}
+
+/// What goes away meanwhile counts nothing: the engine compacts.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a file takes on the disk: the engine's journal is longer than what it holds.
@@ -143,4 +152,33 @@ fn allocated(file: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn allocated(file: &fs::Metadata) -> u64 {
     file.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_files_take_is_counted_in_all_folders_below() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert_eq!(disk_use(scratch.path()).unwrap(), 0);
+        let below = scratch.path().join("keyspaces/1");
+        fs::create_dir_all(&below).unwrap();
+        for (file, bytes) in [(scratch.path().join("a"), 100_000), (below.join("b"), 300_000)] {
+            fs::write(file, vec![1; bytes]).unwrap();
+        }
+        let found = disk_use(scratch.path()).unwrap();
+        assert!((400_000..500_000).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn a_folder_that_goes_away_counts_nothing_and_one_that_was_never_there_is_an_error() {
+        let scratch = tempfile::tempdir().unwrap();
+        let missing = scratch.path().join("missing");
+        assert!(if_there(fs::read_dir(&missing)).unwrap().is_none());
+        assert!(if_there(fs::read_dir(scratch.path())).unwrap().is_some());
+        assert!(if_there(fs::read_dir(scratch.path().join("x".repeat(4000)))).is_err());
+        let error = disk_use(&missing).unwrap_err();
+        assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
+    }
 }

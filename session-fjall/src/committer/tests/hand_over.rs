@@ -1,7 +1,7 @@
 //! When the bytes of a commit are with the operating system, where the end of this process does not reach them: a copy of the folder is what
 //! a kill would leave.
 
-use session_core::{OwnerLimit, Replaced, Revocations, Rotated, Rotation, Touched};
+use session_core::{OwnerLimit, Replaced, Revocations, Rotation, Touched};
 
 use super::*;
 
