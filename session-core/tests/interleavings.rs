@@ -306,6 +306,30 @@ fn a_session_that_is_loaded_beside_a_finish_stores_nothing_without_a_cookie() {
 }
 
 #[test]
+fn two_loads_at_once_beside_a_finish_give_one_session_that_stores_nothing_without_a_cookie() {
+    let schedules = at_random(1000, || {
+        let (engine, store) = engine();
+        let (inbound, access) = engine.begin();
+        let handlers = ["one", "two"].map(|name| {
+            let access = access.clone();
+            thread::spawn(move || {
+                let session = block_on(access.session([])).unwrap();
+                session.insert(name, 1_u32).unwrap();
+                block_on(session.save())
+            })
+        });
+        let set = cookie(block_on(inbound.finish(Outcome::Success)).unwrap());
+        let saved = handlers.map(|handler| handler.join().unwrap());
+        assert_eq!(store.len(), usize::from(set.is_some()), "{saved:?}");
+        match set {
+            Some(set) => assert_eq!(request(&engine, Some(&set)).1.keys(), ["one", "two"], "{saved:?}"),
+            None => assert!(saved.iter().any(|save| save.is_err()), "{saved:?}"),
+        }
+    });
+    println!("two loads beside finish: {schedules} schedules, seed {SEED:#x}");
+}
+
+#[test]
 fn clones_of_a_session_lose_no_update_of_each_other() {
     let schedules = at_random(1000, || {
         let (engine, _) = engine();

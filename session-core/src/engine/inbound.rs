@@ -70,7 +70,7 @@ impl Access {
         }
     }
 
-    /// The session, if nobody has to be waited for. It takes no turn, which would be a thirtieth of a request that reads: whoever else
+    /// The session, if nobody has to be waited for. It takes no turn, which would cost a request that reads some 30 ns of 1,240: whoever else
     /// loads it, the first to come stands.
     fn at_once(&self, claims: &Claims) -> Option<Session> {
         let base = claims.load_cached(self.engine())?;
@@ -102,7 +102,7 @@ impl Access {
     }
 
     fn hand_out(&self, session: Session) -> Session {
-        if self.slot.is_finished() {
+        if self.slot.is_late() {
             session.state().head = Head::Sent;
         }
         session
@@ -124,8 +124,7 @@ impl Inbound {
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
     pub fn finish(mut self, outcome: Outcome) -> Finish {
-        self.slot.finish();
-        let settled = match self.slot.session() {
+        let settled = match self.slot.finish() {
             None if self.is_used() => Some(Outbound::failed()),
             None => Some(Outbound::untouched()),
             Some(session) => session.finish_unchanged(outcome),
@@ -165,8 +164,7 @@ impl Inbound {
 
     /// From now on no cookie can be set.
     fn close(&self) {
-        self.slot.finish();
-        if let Some(session) = self.slot.session() {
+        if let Some(session) = self.slot.finish() {
             session.state().head = Head::Sent;
         }
     }

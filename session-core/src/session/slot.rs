@@ -1,12 +1,11 @@
 //! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
 
-use std::sync::atomic::fence;
 use std::sync::{Arc, OnceLock};
 
 use super::Session;
 use super::state::{Base, State};
 use crate::engine::Engine;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
 
 pub(crate) struct Slot {
     engine: Engine,
@@ -16,9 +15,16 @@ pub(crate) struct Slot {
     turn: tokio::sync::Mutex<()>,
     /// Somebody asked for the session, even if it could not be loaded.
     asked: AtomicBool,
-    /// The response head is decided: a session that is first asked for afterwards can set no cookie.
-    finished: AtomicBool,
+    /// What came first, the session or the end of the handler: [`OPEN`], [`GIVEN`] or [`MISSED`].
+    first: AtomicU8,
 }
+
+/// Neither.
+const OPEN: u8 = 0;
+/// Somebody was given the session, so the finish has to look at it.
+const GIVEN: u8 = 1;
+/// The response head was decided: a session that somebody is given afterwards can set no cookie.
+const MISSED: u8 = 2;
 
 impl Slot {
     pub(crate) fn new(engine: Engine) -> Arc<Self> {
@@ -27,7 +33,7 @@ impl Slot {
             state: OnceLock::new(),
             turn: tokio::sync::Mutex::new(()),
             asked: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
+            first: AtomicU8::new(OPEN),
         })
     }
 
@@ -44,11 +50,9 @@ impl Slot {
         self.state.get().map(|_| Session { slot: self.clone() })
     }
 
-    /// The session is loaded; if it was before, `base` is not asked. Ask [`is_finished`](Self::is_finished) afterwards.
+    /// The session is loaded; if it was before, `base` is not called.
     pub(crate) fn fill(self: &Arc<Self>, base: impl FnOnce() -> Base) -> Session {
         self.state.get_or_init(|| Mutex::new(State::new(base())));
-        // Pairs with that of `finish`: of a load and a finish at the same time, at least one sees the other.
-        fence(Ordering::SeqCst);
         Session { slot: self.clone() }
     }
 
@@ -60,13 +64,24 @@ impl Slot {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// The head is decided. Ask for the [`session`](Self::session) afterwards.
-    pub(crate) fn finish(&self) {
-        self.finished.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+    /// Whether the session comes too late for the head. To be asked before anybody is given it.
+    pub(crate) fn is_late(&self) -> bool {
+        self.comes_first(GIVEN) == MISSED
     }
 
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Relaxed)
+    /// The head is decided; answers the session, if somebody was given it before.
+    pub(crate) fn finish(self: &Arc<Self>) -> Option<Session> {
+        match self.comes_first(MISSED) {
+            GIVEN => self.session(),
+            _ => None,
+        }
+    }
+
+    /// Answers what has come first, which may be this.
+    fn comes_first(&self, this: u8) -> u8 {
+        let taken = self
+            .first
+            .compare_exchange(OPEN, this, Ordering::AcqRel, Ordering::Acquire);
+        taken.err().unwrap_or(this)
     }
 }

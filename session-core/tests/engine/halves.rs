@@ -1,9 +1,13 @@
 //! The two halves of a request: whether its session was used, and what `Debug` says of them.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use session_core::conformance::store::Operation;
 use session_core::{Engine, MemoryStore, Outcome, SigningKeys};
 
-use crate::site::{Site, VISITS};
+use crate::site::{Site, VISITS, set_cookie};
 
 #[tokio::test]
 async fn a_request_is_used_once_its_session_was_asked_for() {
@@ -31,6 +35,34 @@ async fn a_request_whose_session_could_not_be_loaded_was_used() {
     assert!(access.session(cookie.as_deref().map(str::as_bytes)).await.is_err());
     let outbound = inbound.finish(Outcome::Success).await.unwrap();
     assert!(format!("{outbound:?}").contains("used: Yes"), "{outbound:?}");
+}
+
+/// A task of the handler may still be saving, and another part of the application may ask for the session meanwhile.
+#[tokio::test]
+async fn a_session_that_is_asked_for_again_while_its_request_finishes_keeps_its_cookie() {
+    let site = Site::new();
+    let old = site
+        .handle(None, async |session| session.insert(VISITS, 1).unwrap())
+        .await;
+    let cookie = || old.as_deref().map(str::as_bytes);
+    let (inbound, access) = site.engine.begin();
+    let session = access.session(cookie()).await.unwrap();
+    session.insert(VISITS, 2).unwrap();
+    let gate = site.faults.hold_next(Operation::Replace);
+    let saving = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    gate.arrived().await;
+    session.renew();
+    let mut finish = inbound.finish(Outcome::Success);
+    let waits = poll_fn(|context| Poll::Ready(Pin::new(&mut finish).poll(context).is_pending()));
+    assert!(waits.await, "the save has its turn");
+    assert_eq!(access.session(cookie()).await.unwrap().get(VISITS).unwrap(), Some(2));
+    gate.open();
+    saving.await.unwrap().unwrap();
+    let new = set_cookie(finish.await.unwrap()).expect("it was renewed");
+    assert_eq!(site.visits(new.split(';').next()).await, Some(2));
 }
 
 #[tokio::test]
