@@ -127,21 +127,31 @@ impl Tables {
 
     /// Commits when the engine has room, or fails if it has died.
     pub(crate) fn commit(&self, batch: OwnedWriteBatch, hand_over: HandOver) -> fjall::Result<()> {
-        while self.is_crowded() {
+        let mut sealed = self.sealed_memtables();
+        while sealed >= SEALED_MEMTABLES || self.level_zero_runs() >= LEVEL_ZERO_RUNS {
+            // Fails if the engine has died.
             self.hand_over()?;
             std::thread::sleep(Duration::from_millis(1));
+            sealed = self.sealed_memtables();
         }
         let mode = match hand_over {
-            HandOver::First => Some(PersistMode::Buffer),
-            HandOver::Later => None,
+            // Who writes a memtable to a table may take the next one along, and then a part of a batch must not be on the disk before
+            // the batch.
+            HandOver::Later if sealed == 0 => None,
+            HandOver::Later | HandOver::First => Some(PersistMode::Buffer),
         };
         batch.durability(mode).commit()
     }
 
-    fn is_crowded(&self) -> bool {
-        self.keyspaces().iter().any(|keyspace| {
-            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES || keyspace.tree.l0_run_count() >= LEVEL_ZERO_RUNS
-        })
+    /// Memtables of one keyspace that wait to be written to tables, at most.
+    fn sealed_memtables(&self) -> usize {
+        let sealed = self.keyspaces().map(Keyspace::sealed_memtable_count);
+        sealed.into_iter().max().unwrap_or(0)
+    }
+
+    fn level_zero_runs(&self) -> usize {
+        let runs = self.keyspaces().map(|keyspace| keyspace.tree.l0_run_count());
+        runs.into_iter().max().unwrap_or(0)
     }
 
     /// Hands what was committed to the operating system, where it survives the end of this process. Fails if the engine takes no more
@@ -161,11 +171,8 @@ impl Tables {
             keyspace.rotate_memtable()?;
         }
         let started = Instant::now();
-        while self
-            .keyspaces()
-            .iter()
-            .any(|keyspace| keyspace.sealed_memtable_count() > 0)
-        {
+        while self.sealed_memtables() > 0 {
+            // Fails if the engine has died.
             self.hand_over()?;
             if started.elapsed() > FLUSH {
                 break;

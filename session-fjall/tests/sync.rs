@@ -66,8 +66,16 @@ async fn child_whose_system_calls_are_watched() {
     say("done");
 }
 
-/// For every acknowledgement of the child: what it was, and how many syncs came since the one before.
-fn watch(durability: &str) -> Vec<(String, usize)> {
+/// An acknowledgement of the child, and what the system was asked since the one before.
+#[derive(Clone, Debug)]
+struct Acknowledged {
+    what: String,
+    syncs: usize,
+    /// Bytes that were written, by the store alone.
+    bytes: usize,
+}
+
+fn watch(durability: &str) -> Vec<Acknowledged> {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let status = Command::new("strace")
@@ -82,22 +90,29 @@ fn watch(durability: &str) -> Vec<(String, usize)> {
         .expect("strace runs");
     assert!(status.success(), "{status}");
     let mut acknowledged = Vec::new();
-    let mut syncs = 0;
+    let (mut syncs, mut bytes) = (0, 0);
     for line in std::fs::read_to_string(&trace).unwrap().lines() {
         // A call that another thread interrupts is shown in two lines; the second one says that it returned.
         let returned = line.ends_with("= 0");
         if returned && (line.contains("fdatasync") || line.contains("fsync")) {
             syncs += 1;
         } else if let Some((_, said)) = line.split_once("write(1, \"") {
-            let what = said.split('\\').next().unwrap_or_default().to_owned();
-            acknowledged.push((what, std::mem::take(&mut syncs)));
+            acknowledged.push(Acknowledged {
+                what: said.split('\\').next().unwrap_or_default().to_owned(),
+                syncs: std::mem::take(&mut syncs),
+                bytes: std::mem::take(&mut bytes),
+            });
+        } else if let Some((_, written)) = line.rsplit_once(" = ").filter(|(call, _)| call.contains("write")) {
+            let written: usize = written.parse().unwrap_or(0);
+            // Whoever wakes a thread of tokio's writes 8.
+            bytes += if written == 8 { 0 } else { written };
         }
     }
     // Before and behind it the test harness writes.
     let at = |mark: &str| {
         acknowledged
             .iter()
-            .position(|(what, _)| what == mark)
+            .position(|acknowledged| acknowledged.what == mark)
             .expect("the child was traced")
     };
     acknowledged[at("ready") + 1..at("done")].to_vec()
@@ -105,25 +120,23 @@ fn watch(durability: &str) -> Vec<(String, usize)> {
 
 #[test]
 #[ignore = "needs strace"]
-fn strace_shows_a_sync_before_every_durable_answer() {
+fn strace_shows_a_write_before_every_answer_and_a_sync_before_every_durable_one() {
     let acknowledged = watch("process");
+    let of = |what: &str| -> Vec<&Acknowledged> { acknowledged.iter().filter(|said| said.what == what).collect() };
     for what in ["rotated", "deleted", "displaced", "revoked"] {
-        let syncs: Vec<_> = acknowledged
-            .iter()
-            .filter(|(said, _)| said == what)
-            .map(|(_, syncs)| *syncs)
-            .collect();
-        assert_eq!(syncs.len() as u64, ROUNDS);
+        let found = of(what);
+        assert_eq!(found.len() as u64, ROUNDS);
         assert!(
-            syncs.iter().all(|syncs| *syncs > 0),
-            "{what} was acknowledged before a sync: {syncs:?}"
+            found.iter().all(|said| said.syncs > 0 && said.bytes > 0),
+            "{what} was acknowledged before a sync: {found:?}"
         );
     }
-    let relaxed: usize = acknowledged
-        .iter()
-        .filter(|(said, _)| said == "created")
-        .map(|(_, syncs)| syncs)
-        .sum();
+    let created = of("created");
+    assert!(
+        created.iter().all(|said| said.bytes > 100),
+        "what is acknowledged would be lost with the process: {created:?}"
+    );
+    let relaxed: usize = created.iter().map(|said| said.syncs).sum();
     assert!(
         relaxed <= 5,
         "the relaxed class waits for the disk: {relaxed} syncs in {} creates",
@@ -135,7 +148,7 @@ fn strace_shows_a_sync_before_every_durable_answer() {
 #[ignore = "needs strace"]
 fn strace_shows_a_sync_before_every_answer_if_so_configured() {
     let acknowledged = watch("power loss");
-    assert!(acknowledged.iter().any(|(said, _)| said == "created"));
-    let unsynced: Vec<_> = acknowledged.iter().filter(|(_, syncs)| *syncs == 0).collect();
+    assert!(acknowledged.iter().any(|said| said.what == "created"));
+    let unsynced: Vec<_> = acknowledged.iter().filter(|said| said.syncs == 0).collect();
     assert!(unsynced.is_empty(), "acknowledged before a sync: {unsynced:?}");
 }

@@ -15,7 +15,7 @@ pub(crate) struct Change<'a> {
     batch: OwnedWriteBatch,
     /// Sessions whose record or sighting it writes, with what the cache is to hold of each.
     sessions: Vec<(StoreKey, Option<Stored>)>,
-    /// An end that somebody has seen must hold even if this process is killed before it is answered.
+    /// At first if it ends a session: an end that somebody has seen must hold even if this process is killed before it is answered.
     hand_over: HandOver,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Change<'a> {
 
     pub(super) fn remove_record(&mut self, key: StoreKey) {
         self.changes(key);
-        self.hand_over = HandOver::First;
+        self.ends_a_session();
         self.batch.remove(&self.tables.records, key.as_bytes());
     }
 
@@ -82,6 +82,11 @@ impl<'a> Change<'a> {
             Some((last, stored)) if *last == key => *stored = now,
             _ => self.sessions.push((key, now)),
         }
+    }
+
+    /// Says that somebody may see a session end, or end sooner, by this.
+    pub(super) fn ends_a_session(&mut self) {
+        self.hand_over = HandOver::First;
     }
 
     fn changes(&mut self, key: StoreKey) {

@@ -1,5 +1,6 @@
-//! The committer: one thread that owns all writes. It drains what is waiting, carries out each request as one atomic batch, hands the bytes
-//! of many to the operating system at once, syncs once for all that asked for durability, and only then answers those. When the engine fails it reopens the database.
+//! The committer: one thread that owns all writes. It drains what is waiting, and carries out each request as one atomic batch. It hands the
+//! bytes of many to the operating system together, and then answers; whoever asked for durability is answered after a sync, one for
+//! all. When the engine fails it reopens the database.
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
@@ -67,9 +68,9 @@ impl Shared {
 /// Requests answered with one sync. More would only add to the wait of the first.
 const GROUP: usize = 512;
 
-/// Answers given at once, after the bytes that they stand for went to the operating system at once. Each answer that finds its caller's
-/// thread asleep wakes it, which costs more than a small write does; the first of a burst wakes it for all. That they wait for each other
-/// costs a fraction of a millisecond at most.
+/// Answers that wait for each other, a fraction of a millisecond at most. What they stand for goes to the operating system in one call, which
+/// spares a server 6 % of its processor time for a request that writes. And each answer that finds its caller's thread asleep wakes it,
+/// which costs more than a small write does; the first of a burst wakes it for all.
 const ANSWERS: usize = 32;
 
 /// The most that power loss may take of what is not durable.
@@ -120,19 +121,17 @@ struct Group {
 }
 
 impl Group {
-    /// Hands what was committed to the operating system, and gives the answers that wait for no more; hands back what broke the database.
-    fn hand_over(&mut self, tables: &Tables, path: &Path) -> Option<fjall::Error> {
+    /// Hands what was committed to the operating system, and gives the answers that wait for no more. Hands back what broke the database;
+    /// then the answers wait until nobody can load what it may not hold.
+    fn hand_over(&mut self, tables: &Tables) -> Option<fjall::Error> {
         if self.ready.is_empty() {
             return None;
         }
-        let handed_over = tables.hand_over();
-        for answer in self.ready.drain(..) {
-            answer(match handed_over {
-                Ok(()) => Ok(()),
-                Err(_) => Err(failure::write_failed(path)),
-            });
+        let failed = tables.hand_over().err();
+        if failed.is_none() {
+            self.ready.drain(..).for_each(|answer| answer(Ok(())));
         }
-        handed_over.err()
+        failed
     }
 }
 
@@ -182,11 +181,11 @@ impl Committer {
             match step {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Close(reply)) => return self.close(reply),
-                // The callers of this group are told by their reply being dropped; what state the engine is in, nobody knows.
+                // What state the engine is in, nobody knows. Callers who are not answered here are told by their reply being dropped.
                 Err(_) => {
                     tracing::error!(path = %self.path().display(), "the session store's committer panicked; reopening");
-                    self.settle(Err(()));
                     self.take_down();
+                    self.settle(Err(()));
                 }
             }
         }
@@ -222,11 +221,7 @@ impl Committer {
             }
             self.carry_out(request);
         }
-        let path = &self.shared.path;
-        let failed = self
-            .tables
-            .as_ref()
-            .and_then(|tables| self.group.hand_over(tables, path));
+        let failed = self.tables.as_ref().and_then(|tables| self.group.hand_over(tables));
         if let Some(error) = failed {
             self.fail(&error);
         }
@@ -354,7 +349,7 @@ impl Committer {
             Request::Panic { reply: _reply } => panic!("asked to"),
         };
         let crowd = self.group.ready.len() >= ANSWERS;
-        let failed = failed.or_else(|| crowd.then(|| self.group.hand_over(&tables, &shared.path)).flatten());
+        let failed = failed.or_else(|| crowd.then(|| self.group.hand_over(&tables)).flatten());
         match failed {
             None => self.tables = Some(tables),
             Some(error) => {
@@ -406,8 +401,8 @@ impl Committer {
                 self.settle(Ok(()));
             }
             Err(error) => {
-                self.settle(Err(()));
                 self.fail(&error);
+                self.settle(Err(()));
             }
         }
     }

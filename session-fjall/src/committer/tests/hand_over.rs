@@ -4,6 +4,7 @@
 use session_core::{OwnerLimit, Replaced, Revocations, Rotation, Touched};
 
 use super::*;
+use crate::support::SECOND;
 
 /// What would be found if this process were killed now.
 fn left_by_a_kill(folder: &Path) -> (tempfile::TempDir, FjallStore) {
@@ -25,11 +26,12 @@ fn left_by_a_kill(folder: &Path) -> (tempfile::TempDir, FjallStore) {
     (left, store)
 }
 
-/// The sessions that are there, of the first four.
+/// The sessions that are there after two minutes, of the first four.
 async fn sessions(store: &FjallStore) -> Vec<u64> {
+    let now = at(START + 120 * SECOND);
     let mut found = Vec::new();
     for number in 0..4 {
-        if store.load(key(number), at(START)).await.unwrap().is_some() {
+        if store.load(key(number), now).await.unwrap().is_some() {
             found.push(number);
         }
     }
@@ -98,7 +100,7 @@ async fn whoever_is_answered_is_remembered_after_a_kill() {
 
 /// Otherwise each would take a system call of its own.
 #[tokio::test]
-async fn what_is_stored_or_changed_waits_for_company() {
+async fn what_is_stored_waits_for_company() {
     let home = tempfile::tempdir().unwrap();
     let (_send, mut committer) = by_hand(home.path(), Durability::Process);
     let mut answers = Vec::new();
@@ -120,32 +122,42 @@ async fn what_is_stored_or_changed_waits_for_company() {
 
 #[tokio::test]
 async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_is_answered_yet() {
-    let renewed = || {
-        let mut renewed = sample(0).owner("alice");
-        renewed.revision = 2;
-        Rotation::new(key(0), 1, key(3), renewed.record(), at(START))
+    let later = |number| {
+        let mut later = sample(number).owner("alice");
+        later.revision = 2;
+        later
     };
-    let limited = || {
-        let began = Revocations::new().epoch();
-        Admission::new(began).with_limit(OwnerLimit::end_oldest(1).unwrap())
-    };
-    let owner = session_core::Owner::new("alice").unwrap();
-    let one = Revoke::One(sample(0).handle());
     let (rotate, mut rotated) = request(|reply| Request::Rotate {
-        rotation: renewed(),
+        rotation: Rotation::new(key(0), 1, key(3), later(0).record(), at(START)),
         reply,
     });
     let (delete, mut deleted) = request(|reply| Request::Delete { key: key(0), reply });
     let (revoke, mut revoked) = request(|reply| Request::Revoke {
-        owner,
-        which: one,
+        owner: session_core::Owner::new("alice").unwrap(),
+        which: Revoke::One(sample(0).handle()),
         now: at(START),
         reply,
     });
+    let began = Revocations::new().epoch();
     let (login, mut displaced) = request(|reply| Request::Create {
         key: key(3),
         record: sample(3).owner("alice").record(),
-        admission: limited(),
+        admission: Admission::new(began).with_limit(OwnerLimit::end_oldest(1).unwrap()),
+        now: at(START),
+        reply,
+    });
+    let waits = Arc::new(());
+    let (clear, mut cleared) = request(|reply| Request::Clear {
+        from: None,
+        caller: Arc::downgrade(&waits),
+        reply,
+    });
+    let mut short = later(0);
+    short.absolute = Some(60 * SECOND);
+    let (shorten, mut shortened) = request(|reply| Request::Replace {
+        key: key(0),
+        expected: 1,
+        record: short.record(),
         now: at(START),
         reply,
     });
@@ -154,6 +166,8 @@ async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_i
         ("deleted", delete, &[]),
         ("revoked", revoke, &[]),
         ("displaced", login, &[3]),
+        ("cleared", clear, &[]),
+        ("shortened", shorten, &[]),
     ] {
         let home = tempfile::tempdir().unwrap();
         let (send, mut committer) = by_hand(home.path(), Durability::Process);
@@ -162,10 +176,10 @@ async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_i
         committer.carry_out(request);
         let (_left, store) = left_by_a_kill(home.path());
         assert_eq!(sessions(&store).await, left, "{what}");
-        assert_eq!(store.verify().unwrap(), left.len() as u64, "{what}");
+        store.verify().unwrap();
     }
-    assert!(rotated.try_recv().is_err() && deleted.try_recv().is_err());
-    assert!(revoked.try_recv().is_err() && displaced.try_recv().is_err());
+    assert!(rotated.try_recv().is_err() && deleted.try_recv().is_err() && revoked.try_recv().is_err());
+    assert!(displaced.try_recv().is_err() && cleared.try_recv().is_err() && shortened.try_recv().is_err());
 }
 
 #[tokio::test]
