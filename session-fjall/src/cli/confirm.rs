@@ -18,8 +18,22 @@ pub(super) fn confirm(question: &str, confirmed: &Confirmed) -> Result<(), Failu
     write!(stderr(), "{question} type yes to go on: ")?;
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
-    if answer.trim() == "yes" {
-        return Ok(());
+    agrees(&answer).then_some(()).ok_or(Failure::Declined)
+}
+
+fn agrees(answer: &str) -> bool {
+    answer.trim() == "yes"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_word_agrees() {
+        assert!(agrees("yes\n") && agrees(" yes \r\n"));
+        for answer in ["", "\n", "y\n", "YES\n", "yes please\n", "no\n"] {
+            assert!(!agrees(answer), "{answer:?}");
+        }
     }
-    Err(Failure::Declined)
 }

@@ -99,6 +99,21 @@ async fn a_session_is_shown_by_its_handle() {
         (&shown["handle"], &shown["owner"]),
         (&handle.as_str().into(), &"user 4".into())
     );
+    let text = home.run(&["show", &handle]).ended(0).out;
+    for (name, value) in [
+        ("handle", handle.as_str()),
+        ("owner", "user 4"),
+        ("label", "–"),
+        ("idle timeout", "36000s"),
+        ("cookie", "browser"),
+        ("commits", "1"),
+    ] {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name));
+        assert!(
+            line.is_some_and(|line| line.trim_end().ends_with(value)),
+            "{name}: {text}"
+        );
+    }
     let absent = Handle::from_bytes([9; 15]).to_string();
     let ran = home.run(&["show", &absent]).ended(5);
     assert!(ran.err.contains(&absent), "{}", ran.err);
@@ -113,10 +128,9 @@ async fn sessions_are_ended_one_by_one_by_owner_and_all() {
     // Of nobody, and expired: there, but not live.
     let nobody = sample(1004).handle().to_string();
     assert_eq!(home.run(&["revoke", &nobody, "--json"]).ended(0).json()["revoked"], 0);
-    assert_eq!(
-        home.run(&["revoke", "--owner", "user 3", "--json"]).ended(0).json()["revoked"],
-        3
-    );
+    // Only a list that leads nowhere gives rise to doubts.
+    let ran = home.run(&["revoke", "--owner", "user 3"]).ended(0);
+    assert_eq!(ran.out, "ended 3 live sessions\n");
     {
         let store = home.open();
         assert_eq!(store.verify().unwrap(), 60 - 2 - 3);
