@@ -153,10 +153,18 @@ mod tests {
         assert_eq!(time(later, now), "2026-01-01T03:00:00Z (in 3 h)");
         assert_eq!(distance(now, later), "3 h ago");
         assert_eq!(distance(now, now), "0 s ago");
-        assert_eq!(
-            distance(now, now.saturating_add(Duration::from_secs(40 * 86_400))),
-            "40 days ago"
-        );
+        for (seconds, shown) in [
+            (119, "119 s"),
+            (120, "2 min"),
+            (7199, "119 min"),
+            (7200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+            (40 * 86_400, "40 days"),
+        ] {
+            let later = now.saturating_add(Duration::from_secs(seconds));
+            assert_eq!(distance(now, later), format!("{shown} ago"));
+        }
     }
 
     #[test]

@@ -66,3 +66,44 @@ fn bar(progress: Progress) -> ProgressBar {
         .with_style(style)
         .with_message(progress.walking)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(walking: &'static str, done: u64, about: u64) -> Progress {
+        Progress { walking, done, about }
+    }
+
+    fn shown(bar: &Bar) -> Option<(String, u64, Option<u64>)> {
+        let bar = bar.shown.as_ref()?;
+        Some((bar.message(), bar.position(), bar.length()))
+    }
+
+    fn after(waited: Duration, anybody: bool) -> Bar {
+        let mut bar = Bar::new();
+        bar.started = bar.started.checked_sub(waited).unwrap();
+        bar.anybody = anybody;
+        bar
+    }
+
+    #[test]
+    fn a_bar_is_shown_to_whoever_waits_and_starts_again_with_what_is_walked_over_next() {
+        let mut bar = after(2 * PATIENCE, true);
+        bar.show(progress("records", 1024, 5000));
+        assert_eq!(shown(&bar), Some(("records".to_owned(), 1024, Some(5000))));
+        // More than there were about.
+        bar.show(progress("records", 5120, 5000));
+        assert_eq!(shown(&bar), Some(("records".to_owned(), 5120, Some(5120))));
+        bar.show(progress("owners", 7, 10));
+        assert_eq!(shown(&bar), Some(("owners".to_owned(), 7, Some(10))));
+    }
+
+    #[test]
+    fn no_bar_is_shown_to_nobody_or_within_the_first_second() {
+        for mut bar in [after(2 * PATIENCE, false), after(Duration::ZERO, true)] {
+            bar.show(progress("records", 1024, 5000));
+            assert_eq!(shown(&bar), None);
+        }
+    }
+}
