@@ -26,6 +26,9 @@ const FOLDER: &str = "SESSION_FJALL_FAILING_FOLDER";
 const SEED: &str = "SESSION_FJALL_FAILING_SEED";
 const DURABILITY: &str = "SESSION_FJALL_FAILING_DURABILITY";
 const OPS: usize = 250;
+const ROUNDS: u64 = 60;
+/// Writers at once: more than are answered together, and a part of as many again.
+const TOGETHER: u64 = 40;
 /// More than fit into one table's block, so that reading them reads the disk.
 const SESSIONS: u64 = 1500;
 /// A key that no lane uses.
@@ -120,6 +123,59 @@ async fn child_whose_writes_fail() {
     assert!(lane.found(&store, lane.used()).await.unwrap() == lane.expected());
     store.verify().unwrap();
     say("done");
+}
+
+/// Runs in the child only: many at once, whose bytes go to the disk together. Whoever is told that it is stored finds it, then and later.
+#[tokio::test]
+async fn child_whose_writes_fail_together() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let store = FjallStore::open(folder).unwrap();
+    let mut stored = Vec::new();
+    let mut failed = 0;
+    say("ready");
+    for round in 0..ROUNDS {
+        let mut writers = tokio::task::JoinSet::new();
+        for number in 0..TOGETHER {
+            let (store, number) = (store.clone(), round * TOGETHER + number);
+            let record = sample(number).owner("alice").record();
+            writers.spawn(async move {
+                let created = store.create(key(number), record, store.epoch().into(), at(START)).await;
+                created.map(|created| (created, number))
+            });
+        }
+        for created in writers.join_all().await {
+            match created {
+                Ok((created, number)) => {
+                    assert_eq!(created, Created::Stored);
+                    stored.push(number);
+                }
+                Err(error) => {
+                    check(&error);
+                    failed += 1;
+                }
+            }
+        }
+        if store.load(key(NOBODY), at(START)).await.is_err() {
+            until_it_is_back(&store).await;
+            all_there(&store, &stored).await;
+        }
+    }
+    say(&format!("failures {failed}"));
+    until_it_is_back(&store).await;
+    all_there(&store, &stored).await;
+    store.verify().unwrap();
+    say("done");
+}
+
+async fn all_there(store: &FjallStore, numbers: &[u64]) {
+    for number in numbers {
+        let loaded = store.load(key(*number), at(START)).await.unwrap();
+        assert_eq!(
+            loaded,
+            Some(sample(*number).owner("alice").record()),
+            "session {number}"
+        );
+    }
 }
 
 /// How often something failed.
@@ -335,6 +391,25 @@ fn strace_failing_writes_leave_nothing_half_done_and_the_store_comes_back() {
             &[(SEED, seed)],
         );
         assert!(seen.failures() > 0, "{} calls failed", seen.injected);
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn strace_writes_that_fail_for_many_at_once_are_acknowledged_to_none_of_them() {
+    for (error, when) in [("ENOSPC", "20..21"), ("EIO", "30+60")] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        drop(FjallStore::open(&store).unwrap());
+        let journal = disk::journal(&store);
+        let inject = format!("write:error={error}:when={when}");
+        let seen = run("child_whose_writes_fail_together", &store, &inject, Some(&journal), &[]);
+        assert!(
+            seen.failures() > seen.injected,
+            "{} calls failed, and {} writers were told",
+            seen.injected,
+            seen.failures()
+        );
     }
 }
 

@@ -97,6 +97,10 @@ mod tests {
         assert_eq!(shown(&bar), Some(("records".to_owned(), 5120, Some(5120))));
         bar.show(progress("owners", 7, 10));
         assert_eq!(shown(&bar), Some(("owners".to_owned(), 7, Some(10))));
+        // It leaves nothing behind.
+        let last = bar.shown.clone().unwrap();
+        drop(bar);
+        assert!(last.is_finished());
     }
 
     #[test]
