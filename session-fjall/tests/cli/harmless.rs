@@ -175,15 +175,24 @@ async fn a_backup_opens_as_a_store_and_is_equal() {
 #[tokio::test]
 async fn whoever_reads_may_have_had_enough_and_what_cannot_be_written_is_an_error() {
     let home = Home::with(3).await;
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let ran = program(&home.store(), &["list"]).stdout(writer).output().unwrap();
-    assert_eq!((ran.status.code(), ran.stderr.as_slice()), (Some(0), &b""[..]));
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let ran = program(&home.store(), &["list"]).stdout(full).output().unwrap();
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(1));
-    assert!(said.starts_with("error: writing the output: "), "{said}");
+    for command in ["list", "export"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = program(&home.store(), &[command]).stdout(writer).output().unwrap();
+        assert_eq!(
+            (ran.status.code(), ran.stderr.as_slice()),
+            (Some(0), &b""[..]),
+            "{command}"
+        );
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ran = program(&home.store(), &[command]).stdout(full).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{command}");
+        assert!(
+            said.starts_with("error: writing ") && said.contains("No space left"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -23,11 +23,30 @@ async fn stats_count_what_is_stored() {
     }
     assert!(stats["disk_bytes"].as_u64().unwrap() > stats["record_bytes"].as_u64().unwrap());
     assert!(stats["oldest"].as_str().unwrap() <= stats["newest"].as_str().unwrap());
-    let text = home.run(&["stats"]).ended(0).out;
-    assert!(
-        text.contains("live sessions") && text.contains("expired, not swept"),
-        "{text}"
-    );
+}
+
+#[tokio::test]
+async fn stats_are_shown_with_what_cannot_be_read_if_there_is_any() {
+    let home = Home::with(30).await;
+    for damaged in [0, 2] {
+        damage::at_once(&home.store(), damage::Damage::Flipped, 0..damaged);
+        let bytes = home.run(&["stats", "--json"]).ended(0).json()["record_bytes"]
+            .as_u64()
+            .unwrap();
+        let text = home.run(&["stats"]).ended(0).out;
+        let shown = |name: &str| {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix(name));
+            line.map(str::trim)
+        };
+        assert_eq!(
+            shown("live sessions"),
+            Some((30 - damaged).to_string().as_str()),
+            "{text}"
+        );
+        assert_eq!(shown("expired, not swept"), Some("30"), "{text}");
+        assert_eq!(shown("average"), Some(format!("{} B", bytes / 60).as_str()), "{text}");
+        assert_eq!(shown("unreadable: run verify"), (damaged > 0).then_some("2"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::fs;
 use session_core::{Inventory, Store};
 use session_fjall::FjallStore;
 
+use crate::damage;
 use crate::program::{Home, live, now, run, run_with_input};
 use crate::support::{at, key};
 
@@ -31,6 +32,17 @@ async fn an_import_keeps_browsers_signed_in() {
         assert!(session.is_some(), "a browser is signed out");
         assert_eq!(session, one.load(key(number), at(now())).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn an_export_says_what_it_left_out() {
+    let home = Home::with(3).await;
+    assert_eq!(home.run(&["export"]).ended(0).err, "exported 6 sessions\n");
+    damage::at_once(&home.store(), damage::Damage::Flipped, 0..2);
+    assert_eq!(
+        home.run(&["export"]).ended(0).err,
+        "exported 4 sessions, left out 2 damaged records\n"
+    );
 }
 
 #[tokio::test]
