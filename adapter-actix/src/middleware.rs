@@ -132,9 +132,9 @@ where
                 Step::Running { handler, inbound } => {
                     let answer = ready!(handler.poll(context));
                     let inbound = inbound.take().expect("a future is not polled after it is ready");
-                    if !inbound.is_used() {
+                    let Some(inbound) = inbound.if_used() else {
                         return Poll::Ready(answer.map(ServiceResponse::map_into_left_body));
-                    }
+                    };
                     Self::Finishing {
                         commit: Box::pin(finish(inbound, answer)),
                     }

@@ -119,9 +119,9 @@ where
                 Step::Running { handler, inbound } => {
                     let answer = ready!(handler.poll(context));
                     let inbound = inbound.take().expect("a future is not polled after it is ready");
-                    if !inbound.is_used() {
+                    let Some(inbound) = inbound.if_used() else {
                         return Poll::Ready(answer);
-                    }
+                    };
                     let commit = match &answer {
                         Ok(response) => inbound.finish(Outcome::of_status(response.status().as_u16())),
                         Err(_) => inbound.finish_unanswered(),

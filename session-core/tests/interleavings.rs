@@ -306,6 +306,30 @@ fn a_session_that_is_loaded_beside_a_finish_stores_nothing_without_a_cookie() {
 }
 
 #[test]
+fn a_session_that_is_asked_for_when_its_request_seems_unused_is_not_renewed_without_a_cookie() {
+    let schedules = at_random(1000, || {
+        let (engine, _) = engine();
+        let old = visitor(&engine);
+        let (inbound, access) = engine.begin();
+        let asking = thread::spawn({
+            let old = old.clone();
+            move || {
+                let session = block_on(access.session([old.as_bytes()])).unwrap();
+                session.renew();
+                block_on(session.save())
+            }
+        });
+        let set = match inbound.if_used() {
+            Some(inbound) => cookie(block_on(inbound.finish(Outcome::Success)).unwrap()),
+            None => None,
+        };
+        let saved = asking.join().unwrap();
+        assert_eq!(visits(&engine, set.as_deref().unwrap_or(&old)), Some(1), "{saved:?}");
+    });
+    println!("asking beside an unused request: {schedules} schedules, seed {SEED:#x}");
+}
+
+#[test]
 fn two_loads_at_once_beside_a_finish_give_one_session_that_stores_nothing_without_a_cookie() {
     let schedules = at_random(1000, || {
         let (engine, store) = engine();

@@ -135,8 +135,9 @@ impl Tables {
             sealed = self.sealed_memtables();
         }
         let mode = match hand_over {
-            // Who writes a memtable to a table may take the next one along, and then a part of a batch must not be on the disk before
-            // the batch.
+            // Whoever writes a memtable to a table may take the next one along, and then a part of a batch must not be on the disk
+            // before the batch. It may still be if a whole memtable fills up while another thread of the engine wakes, and the
+            // process is killed right then.
             HandOver::Later if sealed == 0 => None,
             HandOver::Later | HandOver::First => Some(PersistMode::Buffer),
         };

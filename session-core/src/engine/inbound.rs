@@ -27,7 +27,7 @@ pub struct Inbound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Open,
-    /// The head is decided, and the session knows.
+    /// The head is decided, and the session knows, if there is one.
     Closed,
 }
 
@@ -102,7 +102,8 @@ impl Access {
     }
 
     fn hand_out(&self, session: Session) -> Session {
-        if self.slot.is_late() {
+        let too_late = self.slot.give();
+        if too_late {
             session.state().head = Head::Sent;
         }
         session
@@ -146,7 +147,12 @@ impl Inbound {
     /// The store's own: the session may then still be live.
     pub fn finish_unanswered(self) -> Finish {
         self.close();
-        let ends = |session: Session| session.state().changes.ending == Ending::End;
+        let ends = |session: Session| {
+            let state = session.state();
+            // A save that is ending it may fail, and then nobody else would.
+            let saving = state.in_flight.as_ref().map(|changes| changes.ending);
+            state.changes.ending == Ending::End || saving == Some(Ending::End)
+        };
         Finish(if self.slot.session().is_some_and(ends) {
             Step::Committing(Box::pin(async {
                 self.commit(Outcome::ServerError).await.map(|_| Outbound::failed())
@@ -169,7 +175,17 @@ impl Inbound {
         }
     }
 
-    /// Whether anybody asked for the session, so that [`finish`](Self::finish) has something to do.
+    /// `None` if nobody has asked for the session: then the request is over, and its response is as it is. Whoever asks later can set no
+    /// cookie.
+    pub fn if_used(mut self) -> Option<Self> {
+        if self.is_used() || self.slot.finish().is_some() || self.is_used() {
+            return Some(self);
+        }
+        self.end = End::Closed;
+        None
+    }
+
+    /// Whether anybody has asked for the session by now.
     pub fn is_used(&self) -> bool {
         self.slot.is_asked()
     }

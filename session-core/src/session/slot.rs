@@ -64,8 +64,8 @@ impl Slot {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Whether the session comes too late for the head. To be asked before anybody is given it.
-    pub(crate) fn is_late(&self) -> bool {
+    /// Somebody is about to be given the session; answers whether that is too late for the head.
+    pub(crate) fn give(&self) -> bool {
         self.comes_first(GIVEN) == MISSED
     }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use session_core::conformance::store::Operation;
-use session_core::{Engine, MemoryStore, Outcome, SigningKeys};
+use session_core::{Engine, ErrorKind, MemoryStore, Outcome, SigningKeys};
 
 use crate::site::{Site, VISITS, set_cookie};
 
@@ -82,6 +82,39 @@ async fn a_handler_that_failed_without_an_answer_still_ends_its_session_and_does
     session.logout();
     drop(inbound.finish_unanswered().await.unwrap());
     assert_eq!(site.visits(cookie.as_deref()).await, None);
+}
+
+#[tokio::test]
+async fn an_end_that_a_task_was_saving_is_carried_out_if_the_task_goes_away() {
+    let site = Site::new();
+    let cookie = site
+        .handle(None, async |session| session.insert(VISITS, 7).unwrap())
+        .await;
+    let (inbound, session) = site.request(cookie.as_deref()).await;
+    let gate = site.faults.hold_next(Operation::Delete);
+    session.logout();
+    let saving = tokio::spawn(async move { session.save().await });
+    gate.arrived().await;
+    let mut finish = inbound.finish_unanswered();
+    let waits = poll_fn(|context| Poll::Ready(Pin::new(&mut finish).poll(context).is_pending()));
+    assert!(waits.await, "the save has its turn");
+    saving.abort();
+    drop(finish.await.unwrap());
+    assert_eq!(site.visits(cookie.as_deref()).await, None);
+}
+
+#[tokio::test]
+async fn a_request_whose_session_nobody_asks_for_is_over_and_one_that_is_asked_for_is_not() {
+    let site = Site::new();
+    let (inbound, access) = site.engine.begin();
+    assert!(inbound.if_used().is_none());
+    let session = access.session([]).await.unwrap();
+    session.insert(VISITS, 1).unwrap();
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::ResponseSent);
+    let (inbound, session) = site.request(None).await;
+    session.insert(VISITS, 1).unwrap();
+    let inbound = inbound.if_used().expect("it was asked for");
+    assert!(set_cookie(inbound.finish(Outcome::Success).await.unwrap()).is_some());
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ pub(crate) struct Change<'a> {
     batch: OwnedWriteBatch,
     /// Sessions whose record or sighting it writes, with what the cache is to hold of each.
     sessions: Vec<(StoreKey, Option<Stored>)>,
-    /// At first if it ends a session: an end that somebody has seen must hold even if this process is killed before it is answered.
+    /// [`HandOver::First`] if a session ends by it, or ends sooner: that somebody has seen it must hold even if this process is killed before
+    /// it is answered.
     hand_over: HandOver,
 }
 
