@@ -43,7 +43,13 @@ async fn damaged_records_are_reported_without_what_they_hold_and_kept() {
     damage::at_once(&home.store(), Damage::Flipped, 5..8);
     let ran = home.run(&["verify"]).ended(4);
     assert!(
-        ran.out.contains("3: damaged records") && ran.err.contains("3 faults"),
+        ran.out.contains("3: damaged records") && ran.err.contains("3 faults found; run verify --repair"),
+        "{}",
+        ran.shown()
+    );
+    let ran = home.run(&["verify", "--repair"]).ended(4);
+    assert!(
+        ran.err.contains("3 faults found; damaged records are kept"),
         "{}",
         ran.shown()
     );

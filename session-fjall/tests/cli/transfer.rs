@@ -46,6 +46,19 @@ async fn an_export_says_what_it_left_out() {
 }
 
 #[tokio::test]
+async fn an_import_says_what_it_left_out_and_what_signing_keys_are_for() {
+    let home = Home::with(3).await;
+    let export = home.run(&["export", "--values"]).ended(0).out;
+    assert_eq!(
+        run_with_input(&home.store(), &["import", "-"], export.as_bytes())
+            .ended(0)
+            .out,
+        "imported 0 sessions, left out 3 sessions: there already, left out 3 sessions: expired; \
+         browsers stay signed in if the application has the same signing keys\n"
+    );
+}
+
+#[tokio::test]
 async fn an_import_overwrites_nothing() {
     let home = Home::with(3).await;
     let export = home.run(&["export", "--values"]).ended(0).out;
