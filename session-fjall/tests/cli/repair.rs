@@ -12,7 +12,21 @@ async fn a_sound_store_is_said_to_be() {
         (&60.into(), &serde_json::json!([]))
     );
     let text = home.run(&["verify"]).ended(0).out;
-    assert!(text.contains("60 sessions") && text.contains("agree"), "{text}");
+    assert_eq!(text, "60 sessions can be read; records and indexes agree\n");
+}
+
+#[tokio::test]
+async fn of_many_faults_the_first_hundred_are_listed_and_all_are_counted() {
+    let home = Home::with(120).await;
+    for (damaged, more) in [(0..100, None), (100..103, Some("  and 3 more"))] {
+        damage::at_once(&home.store(), Damage::Flipped, damaged);
+        let text = home.run(&["verify"]).ended(4).out;
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("  ")).count(),
+            100 + more.iter().count()
+        );
+        assert_eq!(text.lines().find(|line| line.contains("more")), more, "{text}");
+    }
 }
 
 #[tokio::test]
