@@ -26,15 +26,6 @@ pub(crate) struct Tables {
     pub(crate) database: Database,
 }
 
-/// When the bytes of a commit go to the operating system: until then they end with this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HandOver {
-    /// Before anybody can see what it did.
-    First,
-    /// With those of later commits, by [`Tables::hand_over`]: a system call takes as long as a small commit.
-    Later,
-}
-
 /// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
 const MEMTABLE: u64 = 16 * 1024 * 1024;
 const JOURNAL: u64 = 64 * 1024 * 1024;
@@ -120,44 +111,28 @@ impl Tables {
         [&self.records, &self.seen, &self.deadlines, &self.owners]
     }
 
-    /// An empty batch.
+    /// An empty batch. Committing it hands its bytes to the operating system, where they survive the end of this process.
     pub(crate) fn batch(&self) -> OwnedWriteBatch {
         self.database.batch()
     }
 
     /// Commits when the engine has room, or fails if it has died.
-    pub(crate) fn commit(&self, batch: OwnedWriteBatch, hand_over: HandOver) -> fjall::Result<()> {
-        let mut sealed = self.sealed_memtables();
-        while sealed >= SEALED_MEMTABLES || self.level_zero_runs() >= LEVEL_ZERO_RUNS {
-            // Fails if the engine has died.
-            self.hand_over()?;
+    pub(crate) fn commit(&self, batch: OwnedWriteBatch) -> fjall::Result<()> {
+        while self.is_crowded() {
+            self.check()?;
             std::thread::sleep(Duration::from_millis(1));
-            sealed = self.sealed_memtables();
         }
-        let mode = match hand_over {
-            // Whoever writes a memtable to a table may take the next one along, and then a part of a batch must not be on the disk
-            // before the batch. It may still be if a whole memtable fills up while another thread of the engine wakes, and the
-            // process is killed right then.
-            HandOver::Later if sealed == 0 => None,
-            HandOver::Later | HandOver::First => Some(PersistMode::Buffer),
-        };
-        batch.durability(mode).commit()
+        batch.commit()
     }
 
-    /// Memtables of one keyspace that wait to be written to tables, at most.
-    fn sealed_memtables(&self) -> usize {
-        let sealed = self.keyspaces().map(Keyspace::sealed_memtable_count);
-        sealed.into_iter().max().unwrap_or(0)
+    fn is_crowded(&self) -> bool {
+        self.keyspaces().iter().any(|keyspace| {
+            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES || keyspace.tree.l0_run_count() >= LEVEL_ZERO_RUNS
+        })
     }
 
-    fn level_zero_runs(&self) -> usize {
-        let runs = self.keyspaces().map(|keyspace| keyspace.tree.l0_run_count());
-        runs.into_iter().max().unwrap_or(0)
-    }
-
-    /// Hands what was committed to the operating system, where it survives the end of this process. Fails if the engine takes no more
-    /// writes.
-    pub(crate) fn hand_over(&self) -> fjall::Result<()> {
+    /// Fails if the engine takes no more writes.
+    pub(crate) fn check(&self) -> fjall::Result<()> {
         self.database.persist(PersistMode::Buffer)
     }
 
@@ -172,9 +147,12 @@ impl Tables {
             keyspace.rotate_memtable()?;
         }
         let started = Instant::now();
-        while self.sealed_memtables() > 0 {
-            // Fails if the engine has died.
-            self.hand_over()?;
+        while self
+            .keyspaces()
+            .iter()
+            .any(|keyspace| keyspace.sealed_memtable_count() > 0)
+        {
+            self.check()?;
             if started.elapsed() > FLUSH {
                 break;
             }

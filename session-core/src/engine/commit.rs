@@ -14,9 +14,9 @@ use crate::cookie::Standing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Handle;
 use crate::record::Persistence;
-use crate::session::Session;
 use crate::session::changes::{Changes, Identity};
 use crate::session::state::{Base, CookieDuty, Head, Live, State};
+use crate::session::{Session, Slot};
 
 /// When a commit happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,24 +38,8 @@ impl Session {
     pub(super) async fn finish(&self, outcome: Outcome) -> Result<Outbound> {
         let _turn = self.turn().lock().await;
         let committed = self.commit_in_turn(Moment::Finish(outcome)).await;
-        let outbound = self.outbound(&mut self.state());
+        let outbound = self.slot().outbound(&mut self.state());
         committed.map(|()| outbound)
-    }
-
-    /// The same for a request that wanted nothing, if nothing else is due: there is nothing to wait for then. Most requests end here.
-    ///
-    /// It takes no turn. A save that has not taken its changes yet comes after it, and finds the head closed.
-    pub(super) fn finish_unchanged(&self, outcome: Outcome) -> Option<Outbound> {
-        let mut state = self.state();
-        if state.in_flight.is_some() || !state.changes.are_none() {
-            return None;
-        }
-        let facts = facts(&state, &state.changes, Moment::Finish(outcome), self.engine().now());
-        let nothing = Plan {
-            store: StoreOp::Nothing,
-            cookie: CookieOp::Nothing,
-        };
-        (plan(facts) == nothing).then(|| self.outbound(&mut state))
     }
 
     /// Decides what has to be done and does it.
@@ -91,6 +75,25 @@ impl Session {
         };
         let committed = engine.execute(plan.store, &work, now).await;
         guard.settle(plan, committed)
+    }
+}
+
+impl Slot {
+    /// As [`Session::finish`] for a request that wanted nothing, if nothing else is due: there is nothing to wait for then. Most requests end
+    /// here.
+    ///
+    /// It takes no turn. A save that has not taken its changes yet comes after it, and finds the head closed.
+    pub(super) fn finish_unchanged(&self, outcome: Outcome) -> Option<Outbound> {
+        let mut state = self.state();
+        if state.in_flight.is_some() || !state.changes.are_none() {
+            return None;
+        }
+        let facts = facts(&state, &state.changes, Moment::Finish(outcome), self.engine().now());
+        let nothing = Plan {
+            store: StoreOp::Nothing,
+            cookie: CookieOp::Nothing,
+        };
+        (plan(facts) == nothing).then(|| self.outbound(&mut state))
     }
 }
 

@@ -125,10 +125,12 @@ impl Inbound {
     /// Why the commit failed: replace the response by one with [`Error::status_code`](crate::Error::status_code) and no cookie
     /// (P13), and apply [`Outbound::failed`] to it.
     pub fn finish(mut self, outcome: Outcome) -> Finish {
-        let settled = match self.slot.finish() {
-            None if self.is_used() => Some(Outbound::failed()),
-            None => Some(Outbound::untouched()),
-            Some(session) => session.finish_unchanged(outcome),
+        let settled = if self.slot.finish() {
+            self.slot.finish_unchanged(outcome)
+        } else if self.is_used() {
+            Some(Outbound::failed())
+        } else {
+            Some(Outbound::untouched())
         };
         Finish(match settled {
             Some(outbound) => {
@@ -170,15 +172,15 @@ impl Inbound {
 
     /// From now on no cookie can be set.
     fn close(&self) {
-        if let Some(session) = self.slot.finish() {
-            session.state().head = Head::Sent;
+        if self.slot.finish() {
+            self.slot.state().head = Head::Sent;
         }
     }
 
     /// `None` if nobody has asked for the session: then the request is over, and its response is as it is. Whoever asks later can set no
     /// cookie.
     pub fn if_used(mut self) -> Option<Self> {
-        if self.is_used() || self.slot.finish().is_some() || self.is_used() {
+        if self.is_used() || self.slot.finish() || self.is_used() {
             return Some(self);
         }
         self.end = End::Closed;

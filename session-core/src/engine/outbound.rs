@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::cookie::Standing;
 use crate::record::Persistence;
-use crate::session::Session;
+use crate::session::Slot;
 use crate::session::state::{Base, CookieDuty, Head, Live, State};
 
 /// A framework's response headers, as far as sessions are concerned. Names are in lower case.
@@ -116,7 +116,7 @@ fn private(present: &str) -> Option<Cow<'static, str>> {
     ))
 }
 
-impl Session {
+impl Slot {
     /// Closes the head: from now on no cookie can be set.
     pub(super) fn outbound(&self, state: &mut State) -> Outbound {
         state.head = Head::Sent;

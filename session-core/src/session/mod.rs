@@ -12,7 +12,7 @@ mod typed;
 mod value;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -53,15 +53,12 @@ impl Session {
         self.slot.engine()
     }
 
-    /// No code under this lock calls the application's, except the function given to `update`; if that panics, what it was to
-    /// change is unchanged.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        let state = self
-            .slot
-            .state
-            .get()
-            .expect("there is a session only once its state is there");
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.state()
     }
 
     pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {

@@ -1,16 +1,16 @@
 //! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Session;
 use super::state::{Base, State};
 use crate::engine::Engine;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Slot {
     engine: Engine,
     /// There once the session is loaded; from then on there is a [`Session`].
-    pub(super) state: OnceLock<Mutex<State>>,
+    state: OnceLock<Mutex<State>>,
     /// Held while the session is waited for, committed or read again, so that these happen one after the other.
     turn: tokio::sync::Mutex<()>,
     /// Somebody asked for the session, even if it could not be loaded.
@@ -45,6 +45,16 @@ impl Slot {
         &self.turn
     }
 
+    /// What the session knows; there must be one.
+    ///
+    /// No code under this lock calls the application's, except the function given to `update`; if that panics, what it was to
+    /// change is unchanged.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.state.get();
+        let state = state.expect("there is a session only once its state is there");
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The session, if it is loaded.
     pub(crate) fn session(self: &Arc<Self>) -> Option<Session> {
         self.state.get().map(|_| Session { slot: self.clone() })
@@ -57,11 +67,11 @@ impl Slot {
     }
 
     pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::SeqCst);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Somebody is about to be given the session; answers whether that is too late for the head.
@@ -69,12 +79,9 @@ impl Slot {
         self.comes_first(GIVEN) == MISSED
     }
 
-    /// The head is decided; answers the session, if somebody was given it before.
-    pub(crate) fn finish(self: &Arc<Self>) -> Option<Session> {
-        match self.comes_first(MISSED) {
-            GIVEN => self.session(),
-            _ => None,
-        }
+    /// The head is decided; answers whether somebody was given the session before.
+    pub(crate) fn finish(&self) -> bool {
+        self.comes_first(MISSED) == GIVEN
     }
 
     /// Answers what has come first, which may be this.

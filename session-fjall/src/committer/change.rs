@@ -5,7 +5,7 @@ use fjall::OwnedWriteBatch;
 use session_core::{Record, StoreKey, Timestamp};
 
 use crate::cache::RecordCache;
-use crate::database::{HandOver, Tables};
+use crate::database::Tables;
 use crate::layout::{DEADLINE_KEY, Sighting};
 use crate::read::Stored;
 
@@ -15,9 +15,6 @@ pub(crate) struct Change<'a> {
     batch: OwnedWriteBatch,
     /// Sessions whose record or sighting it writes, with what the cache is to hold of each.
     sessions: Vec<(StoreKey, Option<Stored>)>,
-    /// [`HandOver::First`] if a session ends by it, or ends sooner: that somebody has seen it must hold even if this process is killed before
-    /// it is answered.
-    hand_over: HandOver,
 }
 
 impl<'a> Change<'a> {
@@ -26,7 +23,6 @@ impl<'a> Change<'a> {
             tables,
             batch: tables.batch(),
             sessions: Vec::new(),
-            hand_over: HandOver::Later,
         }
     }
 
@@ -46,7 +42,6 @@ impl<'a> Change<'a> {
 
     pub(super) fn remove_record(&mut self, key: StoreKey) {
         self.changes(key);
-        self.ends_a_session();
         self.batch.remove(&self.tables.records, key.as_bytes());
     }
 
@@ -85,11 +80,6 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Says that somebody may see a session end, or end sooner, by this.
-    pub(super) fn ends_a_session(&mut self) {
-        self.hand_over = HandOver::First;
-    }
-
     fn changes(&mut self, key: StoreKey) {
         // What is written of a session is written together; to name one twice does no harm.
         if self.sessions.last().is_none_or(|(last, _)| *last != key) {
@@ -102,7 +92,7 @@ impl<'a> Change<'a> {
         for (key, _) in &self.sessions {
             cache.begin(*key);
         }
-        self.tables.commit(self.batch, self.hand_over)?;
+        self.tables.commit(self.batch)?;
         for (key, stored) in self.sessions {
             cache.settle(key, stored);
         }

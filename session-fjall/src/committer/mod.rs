@@ -1,6 +1,5 @@
-//! The committer: one thread that owns all writes. It drains what is waiting, and carries out each request as one atomic batch. It hands the
-//! bytes of many to the operating system together, and then answers; whoever asked for durability is answered after a sync, one for
-//! all. When the engine fails it reopens the database.
+//! The committer: one thread that owns all writes. It drains what is waiting, carries out each request as one atomic batch, syncs once
+//! for all that asked for durability, and only then answers those. When the engine fails it reopens the database.
 //!
 //! An async worker never writes, never waits for a disk and never holds a lock while it waits.
 
@@ -68,9 +67,8 @@ impl Shared {
 /// Requests answered with one sync. More would only add to the wait of the first.
 const GROUP: usize = 512;
 
-/// Answers that wait for each other. What they stand for goes to the operating system in few calls, which spares a server 6 % of its
-/// processor time for a request that writes. And each answer that finds its caller's thread asleep wakes it, which costs more than a small
-/// write does; the first of a burst wakes it for all. They wait a fraction of a millisecond, or for a step of a sweep or of a clearing.
+/// Answers given at once. Each answer that finds its caller's thread asleep wakes it, which costs more than a small write does; the
+/// first of a burst wakes it for all. That they wait for each other costs a fraction of a millisecond at most.
 const ANSWERS: usize = 32;
 
 /// The most that power loss may take of what is not durable.
@@ -111,28 +109,13 @@ pub(crate) struct Committer {
 /// The requests that share a sync.
 #[derive(Default)]
 struct Group {
-    /// Answers that wait until what they stand for is with the operating system, and for company.
-    ready: Vec<Box<dyn FnOnce(Result<()>) + Send>>,
+    /// Answers that wait for nothing but company.
+    ready: Vec<Box<dyn FnOnce() + Send>>,
     /// Answers that wait for the sync.
     waiting: Vec<Box<dyn FnOnce(Result<()>) + Send>>,
     /// Revocations to publish once it is known whether they hold.
     epochs: Vec<Epoch>,
     sync: bool,
-}
-
-impl Group {
-    /// Hands what was committed to the operating system, and gives the answers that wait for no more. Hands back what broke the database;
-    /// then the answers wait until nobody can load what it may not hold.
-    fn hand_over(&mut self, tables: &Tables) -> Option<fjall::Error> {
-        if self.ready.is_empty() {
-            return None;
-        }
-        let failed = tables.hand_over().err();
-        if failed.is_none() {
-            self.ready.drain(..).for_each(|answer| answer(Ok(())));
-        }
-        failed
-    }
 }
 
 /// Whether an answer waits for the sync.
@@ -221,10 +204,7 @@ impl Committer {
             }
             self.carry_out(request);
         }
-        let failed = self.tables.as_ref().and_then(|tables| self.group.hand_over(tables));
-        if let Some(error) = failed {
-            self.fail(&error);
-        }
+        self.answer_ready();
         let overdue = self
             .unsynced_since
             .get()
@@ -348,8 +328,6 @@ impl Committer {
             #[cfg(test)]
             Request::Panic { reply: _reply } => panic!("asked to"),
         };
-        let crowd = self.group.ready.len() >= ANSWERS;
-        let failed = failed.or_else(|| crowd.then(|| self.group.hand_over(&tables)).flatten());
         match failed {
             None => self.tables = Some(tables),
             Some(error) => {
@@ -371,9 +349,10 @@ impl Committer {
                         .waiting
                         .push(Box::new(move |synced| reply.send(synced.map(|()| answer))));
                 } else {
-                    self.group
-                        .ready
-                        .push(Box::new(move |handed_over| reply.send(handed_over.map(|()| answer))));
+                    self.group.ready.push(Box::new(move || reply.send(Ok(answer))));
+                    if self.group.ready.len() >= ANSWERS {
+                        self.answer_ready();
+                    }
                 }
                 None
             }
@@ -384,9 +363,15 @@ impl Committer {
             Err(Failure::Database(error)) => {
                 // Heard when nobody can load any more what may be gone.
                 let failed = failure::write_failed(self.path());
-                self.group.ready.push(Box::new(move |_| reply.send(Err(failed))));
+                self.group.ready.push(Box::new(move || reply.send(Err(failed))));
                 Some(error)
             }
+        }
+    }
+
+    fn answer_ready(&mut self) {
+        for answer in self.group.ready.drain(..) {
+            answer();
         }
     }
 
@@ -411,11 +396,12 @@ impl Committer {
 
     /// Ends the group. A revocation counts from here even if it failed: what it did may well hold.
     fn settle(&mut self, outcome: std::result::Result<(), ()>) {
+        self.answer_ready();
         let group = std::mem::take(&mut self.group);
         for epoch in group.epochs {
             self.shared.revocations.publish(epoch);
         }
-        for answer in group.ready.into_iter().chain(group.waiting) {
+        for answer in group.waiting {
             answer(outcome.map_err(|()| failure::write_failed(&self.shared.path)));
         }
     }

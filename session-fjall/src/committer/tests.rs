@@ -1,9 +1,9 @@
-//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`hand_over`]: what a kill
+//! What the committer does when the engine fails under it; [`pace`]: when it syncs, answers and opens again; [`killed`]: what a kill
 //! leaves; [`clearing`]: what it keeps in mind of clearings.
 
 mod clearing;
 mod damage;
-mod hand_over;
+mod killed;
 mod pace;
 
 use session_core::{Admission, Created, Deleted, Error, ErrorKind, OwnerIndex, Revoke, Store, Timestamp};

@@ -79,9 +79,6 @@ impl<'a> Writer<'a> {
         let record = record.seen(before.seen_at());
         let mut change = self.change();
         change.write_record(key, &record);
-        if record.expires_at() < before.expires_at() {
-            change.ends_a_session();
-        }
         let queued = match queued {
             // The entry may be early, so a longer life leaves it where it is.
             Some(queued) if queued <= record.expires_at() => {

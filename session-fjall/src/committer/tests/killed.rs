@@ -1,5 +1,4 @@
-//! When the bytes of a commit are with the operating system, where the end of this process does not reach them: a copy of the folder is what
-//! a kill would leave.
+//! What is with the operating system, where the end of this process does not reach it: a copy of the folder is what a kill would leave.
 
 use session_core::{OwnerLimit, Replaced, Revocations, Rotation, Touched};
 
@@ -98,28 +97,6 @@ async fn whoever_is_answered_is_remembered_after_a_kill() {
     assert_eq!(touched.seen_at(), seen_at);
 }
 
-/// Otherwise each would take a system call of its own.
-#[tokio::test]
-async fn what_is_stored_waits_for_company() {
-    let home = tempfile::tempdir().unwrap();
-    let (_send, mut committer) = by_hand(home.path(), Durability::Process);
-    let mut answers = Vec::new();
-    let mut carry_out = |numbers: std::ops::Range<u64>| {
-        for number in numbers {
-            let (request, answer) = create(number);
-            answers.push(answer);
-            committer.carry_out(request);
-        }
-        answers.iter_mut().filter_map(|answer| answer.try_recv().ok()).count()
-    };
-    assert_eq!(carry_out(0..3), 0);
-    let (_left, store) = left_by_a_kill(home.path());
-    assert_eq!(store.count().unwrap(), 0);
-    assert_eq!(carry_out(3..ANSWERS as u64), ANSWERS);
-    let (_left, store) = left_by_a_kill(home.path());
-    assert_eq!(store.count().unwrap(), ANSWERS as u64);
-}
-
 #[tokio::test]
 async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_is_answered_yet() {
     let later = |number| {
@@ -183,15 +160,32 @@ async fn an_end_that_somebody_may_have_seen_holds_after_a_kill_although_nobody_i
 }
 
 #[tokio::test]
-async fn whoever_waits_for_company_when_the_database_breaks_hears_that_nobody_knows() {
+async fn whoever_was_served_before_the_database_broke_is_told_so_and_remembered() {
     let home = tempfile::tempdir().unwrap();
     let (send, mut committer) = by_hand(home.path(), Durability::Process);
     let (first, mut created) = create(0);
-    let (broken, _answer) = request(|reply| Request::Break { reply });
+    let (broken, mut failed) = request(|reply| Request::Break { reply });
     send.send(first).unwrap();
     send.send(broken).unwrap();
     let _ = committer.step();
-    let error = created.try_recv().unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(created.try_recv().unwrap().unwrap(), Created::Stored);
+    let error = failed.try_recv().unwrap().unwrap_err();
     assert!(error.to_string().contains("may or may not have happened"), "{error}");
+    let (_left, store) = left_by_a_kill(home.path());
+    assert_eq!(sessions(&store).await, [0]);
+}
+
+/// Otherwise they could load what the database may not hold.
+#[tokio::test]
+async fn whoever_hears_of_a_failed_write_can_load_nothing_from_memory() {
+    let home = tempfile::tempdir().unwrap();
+    let (_send, mut committer) = by_hand(home.path(), Durability::Process);
+    committer.carry_out(create(0).0);
+    let (broken, mut failed) = request(|reply| Request::Break { reply });
+    assert!(committer.shared.cache.get(key(0)).is_some());
+    committer.carry_out(broken);
+    assert!(failed.try_recv().is_err(), "it has heard already");
+    assert!(committer.shared.cache.get(key(0)).is_none());
+    committer.settle(Err(()));
+    assert!(failed.try_recv().unwrap().is_err());
 }
