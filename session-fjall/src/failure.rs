@@ -178,13 +178,15 @@ fn kind_of(error: &fjall::Error) -> ErrorKind {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind as Io;
+
     use super::*;
 
-    fn io(kind: io::ErrorKind) -> fjall::Error {
+    fn io(kind: Io) -> fjall::Error {
         fjall::Error::Io(kind.into())
     }
 
-    fn storage(kind: io::ErrorKind) -> fjall::Error {
+    fn storage(kind: Io) -> fjall::Error {
         fjall::Error::Storage(fjall::LsmError::Io(kind.into()))
     }
 
@@ -197,23 +199,11 @@ mod tests {
     #[test]
     fn what_the_engine_reports_while_it_opens_becomes_a_kind_and_what_to_do() {
         for (reported, kind, remedy) in [
-            (
-                io(io::ErrorKind::PermissionDenied),
-                ErrorKind::Permission,
-                "the user that",
-            ),
-            (
-                storage(io::ErrorKind::ReadOnlyFilesystem),
-                ErrorKind::Permission,
-                "the user that",
-            ),
-            (io(io::ErrorKind::NotFound), ErrorKind::Corrupt, "a backup"),
-            (storage(io::ErrorKind::UnexpectedEof), ErrorKind::Corrupt, "a backup"),
-            (
-                storage(io::ErrorKind::StorageFull),
-                ErrorKind::Unavailable,
-                "free space",
-            ),
+            (io(Io::PermissionDenied), ErrorKind::Permission, "the user that"),
+            (storage(Io::ReadOnlyFilesystem), ErrorKind::Permission, "the user that"),
+            (io(Io::NotFound), ErrorKind::Corrupt, "a backup"),
+            (storage(Io::UnexpectedEof), ErrorKind::Corrupt, "a backup"),
+            (storage(Io::StorageFull), ErrorKind::Unavailable, "free space"),
             (fjall::Error::Locked, ErrorKind::Locked, "another process"),
             (fjall::Error::Poisoned, ErrorKind::Unavailable, "free space"),
             (fjall::Error::InvalidTrailer, ErrorKind::Corrupt, "a backup"),
@@ -236,17 +226,9 @@ mod tests {
     #[test]
     fn what_the_engine_reports_while_it_reads_becomes_a_kind_and_what_to_do() {
         for (reported, kind, remedy) in [
-            (storage(io::ErrorKind::InvalidData), ErrorKind::Corrupt, "a backup"),
-            (
-                storage(io::ErrorKind::Other),
-                ErrorKind::Unavailable,
-                "reopens by itself",
-            ),
-            (
-                io(io::ErrorKind::PermissionDenied),
-                ErrorKind::Permission,
-                "reopens by itself",
-            ),
+            (storage(Io::InvalidData), ErrorKind::Corrupt, "a backup"),
+            (storage(Io::Other), ErrorKind::Unavailable, "reopens by itself"),
+            (io(Io::PermissionDenied), ErrorKind::Permission, "reopens by itself"),
         ] {
             check(
                 &reading(Path::new("/srv/s"), reported),
@@ -260,18 +242,10 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_reached_is_named_with_what_to_do() {
         for (reported, kind, remedy) in [
-            (
-                io::ErrorKind::PermissionDenied,
-                ErrorKind::Permission,
-                "read and write access",
-            ),
-            (
-                io::ErrorKind::ReadOnlyFilesystem,
-                ErrorKind::Permission,
-                "read and write access",
-            ),
-            (io::ErrorKind::NotADirectory, ErrorKind::Foreign, "another path"),
-            (io::ErrorKind::StorageFull, ErrorKind::Unavailable, "free space"),
+            (Io::PermissionDenied, ErrorKind::Permission, "read and write access"),
+            (Io::ReadOnlyFilesystem, ErrorKind::Permission, "read and write access"),
+            (Io::NotADirectory, ErrorKind::Foreign, "another path"),
+            (Io::StorageFull, ErrorKind::Unavailable, "free space"),
         ] {
             let error = file("creating the folder", Path::new("/srv/s"), reported.into());
             check(&error, kind, "creating the folder /srv/s: ", remedy);
@@ -283,6 +257,6 @@ mod tests {
         let path = Path::new("/srv/s");
         assert!(is_damage(&corrupt(path, "a list is malformed")));
         assert!(!is_damage(&down(path)));
-        assert!(!is_damage(&reading(path, io(io::ErrorKind::PermissionDenied))));
+        assert!(!is_damage(&reading(path, io(Io::PermissionDenied))));
     }
 }

@@ -117,14 +117,16 @@ impl StoreStats {
 
 /// Bytes of all files below a folder.
 fn disk_use(folder: &Path) -> Result<u64> {
-    let unmeasured = |error| failure::file("measuring the session store at", folder, error);
+    let unmeasured = |path: &Path, error| failure::file("measuring the session store at", path, error);
     let mut total = 0;
-    let mut waiting = vec![fs::read_dir(folder).map_err(unmeasured)?];
+    let mut waiting = vec![fs::read_dir(folder).map_err(|error| unmeasured(folder, error))?];
     while let Some(entries) = waiting.pop() {
         for entry in entries.flatten() {
             match entry.metadata() {
                 Ok(found) if found.is_dir() => {
-                    waiting.extend(if_there(fs::read_dir(entry.path())).map_err(unmeasured)?);
+                    let path = entry.path();
+                    let below = if_there(fs::read_dir(&path));
+                    waiting.extend(below.map_err(|error| unmeasured(&path, error))?);
                 }
                 Ok(found) => total += allocated(&found),
                 Err(_) => {}

@@ -125,9 +125,9 @@ async fn child_whose_writes_fail() {
     say("done");
 }
 
-/// Runs in the child only: many at once, whose bytes go to the disk together. Whoever is told that it is stored finds it, then and later.
+/// Runs in the child only: many write at once. Whoever is told that a session is stored finds it, then and later.
 #[tokio::test]
-async fn child_whose_writes_fail_together() {
+async fn child_whose_writes_fail_among_many() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let store = FjallStore::open(folder).unwrap();
     let mut stored = Vec::new();
@@ -396,14 +396,20 @@ fn strace_failing_writes_leave_nothing_half_done_and_the_store_comes_back() {
 
 #[test]
 #[ignore = "needs strace"]
-fn strace_writes_that_fail_for_many_at_once_are_acknowledged_to_none_of_them() {
+fn strace_a_write_that_fails_among_many_costs_nothing_that_was_acknowledged() {
     for (error, when) in [("ENOSPC", "20..21"), ("EIO", "30+60")] {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store");
         drop(FjallStore::open(&store).unwrap());
         let journal = disk::journal(&store);
         let inject = format!("write:error={error}:when={when}");
-        let seen = run("child_whose_writes_fail_together", &store, &inject, Some(&journal), &[]);
+        let seen = run(
+            "child_whose_writes_fail_among_many",
+            &store,
+            &inject,
+            Some(&journal),
+            &[],
+        );
         assert!(
             seen.failures() > seen.injected,
             "{} calls failed, and {} writers were told",

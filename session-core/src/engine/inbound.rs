@@ -47,7 +47,8 @@ pub(super) fn begin(engine: Engine) -> (Inbound, Access) {
 }
 
 impl Access {
-    /// The session of this request. The first call verifies the token and loads; later ones, and concurrent ones, share the result.
+    /// The session of this request, the same for all who ask: the first call verifies the token and loads; of calls at the same time, the
+    /// load that is done first stands.
     ///
     /// `cookies` are the values of all `Cookie` headers, as received.
     ///
@@ -177,8 +178,8 @@ impl Inbound {
         }
     }
 
-    /// `None` if nobody has asked for the session: then the request is over, and its response is as it is. Whoever asks later can set no
-    /// cookie.
+    /// Itself, to be finished, if anybody has asked for the session. `None` if nobody has: then the request is over, and its response needs no
+    /// header; whoever asks later can set no cookie.
     pub fn if_used(mut self) -> Option<Self> {
         if self.is_used() || self.slot.finish() || self.is_used() {
             return Some(self);

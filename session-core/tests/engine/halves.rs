@@ -5,9 +5,13 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use session_core::conformance::store::Operation;
-use session_core::{Engine, ErrorKind, MemoryStore, Outcome, SigningKeys};
+use session_core::{Engine, ErrorKind, Finish, MemoryStore, Outcome, SigningKeys};
 
 use crate::site::{Site, VISITS, set_cookie};
+
+async fn is_waiting(finish: &mut Finish) -> bool {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *finish).poll(context).is_pending())).await
+}
 
 #[tokio::test]
 async fn a_request_is_used_once_its_session_was_asked_for() {
@@ -56,8 +60,7 @@ async fn a_session_that_is_asked_for_again_while_its_request_finishes_keeps_its_
     gate.arrived().await;
     session.renew();
     let mut finish = inbound.finish(Outcome::Success);
-    let waits = poll_fn(|context| Poll::Ready(Pin::new(&mut finish).poll(context).is_pending()));
-    assert!(waits.await, "the save has its turn");
+    assert!(is_waiting(&mut finish).await, "the save has its turn");
     assert_eq!(access.session(cookie()).await.unwrap().get(VISITS).unwrap(), Some(2));
     gate.open();
     saving.await.unwrap().unwrap();
@@ -96,8 +99,7 @@ async fn an_end_that_a_task_was_saving_is_carried_out_if_the_task_goes_away() {
     let saving = tokio::spawn(async move { session.save().await });
     gate.arrived().await;
     let mut finish = inbound.finish_unanswered();
-    let waits = poll_fn(|context| Poll::Ready(Pin::new(&mut finish).poll(context).is_pending()));
-    assert!(waits.await, "the save has its turn");
+    assert!(is_waiting(&mut finish).await, "the save has its turn");
     saving.abort();
     drop(finish.await.unwrap());
     assert_eq!(site.visits(cookie.as_deref()).await, None);

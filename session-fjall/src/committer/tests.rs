@@ -3,6 +3,7 @@
 
 mod clearing;
 mod damage;
+#[cfg(unix)]
 mod killed;
 mod pace;
 

@@ -1,5 +1,9 @@
 //! What is with the operating system, where the end of this process does not reach it: a copy of the folder is what a kill would leave.
 
+#[allow(dead_code)]
+#[path = "../../../tests/torture/disk.rs"]
+mod disk;
+
 use session_core::{OwnerLimit, Replaced, Revocations, Rotation, Touched};
 
 use super::*;
@@ -7,20 +11,8 @@ use crate::support::SECOND;
 
 /// What would be found if this process were killed now.
 fn left_by_a_kill(folder: &Path) -> (tempfile::TempDir, FjallStore) {
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() {
-                copy(&entry.path(), &to);
-            } else {
-                std::fs::copy(entry.path(), to).unwrap();
-            }
-        }
-    }
     let left = tempfile::tempdir().unwrap();
-    copy(folder, left.path());
+    disk::copy(folder, left.path());
     let store = FjallStore::open(left.path()).unwrap();
     (left, store)
 }
