@@ -323,6 +323,23 @@ async fn a_longer_life_leaves_a_session_where_it_is_queued() {
 }
 
 #[tokio::test]
+async fn a_replace_writes_the_record_alone_which_says_itself_when_it_was_last_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::builder(folder.path()).record_cache(0).open().unwrap();
+    let record = sample(1).record();
+    let created = store.create(key(1), record.clone(), Admission::default(), at(START));
+    assert_eq!(created.await.unwrap(), Created::Stored);
+    let sighting = || store.read(|reader| reader.sighting(key(1))).unwrap();
+    let before = sighting();
+    let later = record.clone().seen(at(START + 60));
+    let replaced = store.replace(key(1), record.revision(), later.clone(), at(START + 60));
+    assert_eq!(replaced.await.unwrap(), session_core::Replaced::Stored);
+    assert_eq!(sighting(), before);
+    assert_eq!(store.load(key(1), at(START + 60)).await.unwrap(), Some(later));
+    assert_eq!(store.verify().unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_read_holds_up_no_sweep_and_is_looked_at_again_later() {
     use crate::layout;
     let folder = tempfile::tempdir().unwrap();

@@ -80,14 +80,8 @@ impl<'a> Writer<'a> {
         let mut change = self.change();
         change.write_record(key, &record);
         let queued = match queued {
-            // The entry may be early, so a longer life leaves it where it is.
-            Some(queued) if queued <= record.expires_at() => {
-                if before.seen_at() != record.seen_at() {
-                    let seen_at = record.seen_at();
-                    change.write_sighting(key, Sighting { seen_at, queued });
-                }
-                queued
-            }
+            // The entry may be early, so a longer life leaves it where it is; and the record itself says when it was last seen.
+            Some(queued) if queued <= record.expires_at() => queued,
             _ => {
                 if let Some(queued) = queued {
                     change.unqueue(layout::deadline_key(queued, key));
