@@ -37,8 +37,9 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          the other with {COOKIES} live cookies. Median of {} rounds of {} ms, each server once a round. *over bare* is the processor time of \
          the server for one request, all its threads, less that of the bare framework in the same round: **lower is better**. *Redis* is \
          what the Redis server takes beside that. *rate* is the throughput as a part of the bare framework's: **higher is better**; load \
-         generator, server and Redis share the processors. *floor* is the least that a store on fjall can take: ours in memory, and each \
-         write straight into fjall by the worker that answers, which then waits for the disk.",
+         generator, server and Redis share the processors. The rows *floor* are the least that a store on fjall can take: ours in memory, \
+         and each write straight into fjall, by the worker that answers, which then waits for the disk, or by another thread, so that \
+         no worker does.",
         effort.rounds,
         effort.time.as_millis()
     ));

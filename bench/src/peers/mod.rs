@@ -9,7 +9,7 @@ pub mod actix_session;
 #[cfg(feature = "peers")]
 pub mod axum_session;
 #[cfg(feature = "peers")]
-pub mod inline_fjall;
+pub mod floor;
 #[cfg(feature = "peers")]
 pub mod ours_actix;
 #[cfg(feature = "peers")]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::actix_session::ActixSession;
 use super::axum_session::AxumSession;
 use super::bare::{Bare, BareActix, BareRocket};
-use super::inline_fjall::InlineFjall;
+use super::floor::Floor;
 use super::ours::Ours;
 use super::ours_actix::OursActix;
 use super::ours_rocket::OursRocket;
@@ -85,7 +85,8 @@ pub fn all() -> Vec<(&'static str, Box<dyn Server>)> {
         ("axum", Box::new(OnAxum(Bare))),
         ("axum-ours-memory", Box::new(OnAxum(Ours::Memory))),
         ("axum-ours-fjall", Box::new(OnAxum(Ours::Fjall))),
-        ("axum-floor-fjall", Box::new(OnAxum(InlineFjall))),
+        ("axum-floor-fjall", Box::new(OnAxum(Floor::Worker))),
+        ("axum-floor-thread", Box::new(OnAxum(Floor::OtherThread))),
         ("axum-ours-redis", Box::new(OnAxum(Ours::Redis))),
         #[cfg(feature = "peers")]
         ("axum-ours-redis-near", Box::new(OnAxum(Ours::RedisNear))),
