@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy};
-use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use session_core::Result;
 
 use crate::failure;
@@ -29,11 +29,6 @@ pub(crate) struct Tables {
 /// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
 const MEMTABLE: u64 = 16 * 1024 * 1024;
 const JOURNAL: u64 = 64 * 1024 * 1024;
-
-/// The engine stops a writer, without an end if its own threads have died, at 4 sealed memtables and at 30 runs in level 0. We wait
-/// before that, and look whether it still lives.
-const SEALED_MEMTABLES: usize = 3;
-const LEVEL_ZERO_RUNS: usize = 28;
 
 /// How long a clean close waits for memtables to be written; what is not written by then is replayed from the journal.
 const FLUSH: Duration = Duration::from_secs(10);
@@ -109,26 +104,6 @@ impl Tables {
 
     pub(crate) fn keyspaces(&self) -> [&Keyspace; 4] {
         [&self.records, &self.seen, &self.deadlines, &self.owners]
-    }
-
-    /// An empty batch. Committing it hands its bytes to the operating system, where they survive the end of this process.
-    pub(crate) fn batch(&self) -> OwnedWriteBatch {
-        self.database.batch()
-    }
-
-    /// Commits when the engine has room, or fails if it has died.
-    pub(crate) fn commit(&self, batch: OwnedWriteBatch) -> fjall::Result<()> {
-        while self.is_crowded() {
-            self.check()?;
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        batch.commit()
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.keyspaces().iter().any(|keyspace| {
-            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES || keyspace.tree.l0_run_count() >= LEVEL_ZERO_RUNS
-        })
     }
 
     /// Fails if the engine takes no more writes.

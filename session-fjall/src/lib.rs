@@ -20,6 +20,7 @@
 //! | `permit`     | ends walks when the store closes                                        |
 //! | `progress`   | [`Progress`] of what walks over everything                              |
 //! | `database`   | keyspaces, tuning, opening and closing the engine                       |
+//! | `batch`      | what one operation writes, all or nothing                               |
 //! | `layout`     | bytes of keys and values                                                |
 //! | `journal`    | notices when the engine drops the end of its journal                    |
 //! | `manifest`   | notices when the engine's manifests are damaged                          |
@@ -27,6 +28,7 @@
 //! | `failure`    | every error                                                             |
 
 mod backup;
+mod batch;
 mod builder;
 mod cache;
 #[cfg(feature = "cli")]

@@ -1,9 +1,9 @@
 //! [`Change`]: one atomic batch, and what it makes of the sessions in it. All that is written goes through here, so that no write can
 //! pass the [cache](crate::cache) by.
 
-use fjall::OwnedWriteBatch;
 use session_core::{Record, StoreKey, Timestamp};
 
+use crate::batch::Batch;
 use crate::cache::RecordCache;
 use crate::database::Tables;
 use crate::layout::{DEADLINE_KEY, Sighting};
@@ -12,7 +12,7 @@ use crate::read::Stored;
 /// A change that is put together. A batch must not name a key twice.
 pub(crate) struct Change<'a> {
     tables: &'a Tables,
-    batch: OwnedWriteBatch,
+    batch: Batch<'a>,
     /// Sessions whose record or sighting it writes, with what the cache is to hold of each.
     sessions: Vec<(StoreKey, Option<Stored>)>,
 }
@@ -21,7 +21,7 @@ impl<'a> Change<'a> {
     pub(super) fn new(tables: &'a Tables) -> Self {
         Self {
             tables,
-            batch: tables.batch(),
+            batch: Batch::new(tables),
             sessions: Vec::new(),
         }
     }
@@ -92,7 +92,7 @@ impl<'a> Change<'a> {
         for (key, _) in &self.sessions {
             cache.begin(*key);
         }
-        self.tables.commit(self.batch)?;
+        self.batch.commit()?;
         for (key, stored) in self.sessions {
             cache.settle(key, stored);
         }
