@@ -266,7 +266,7 @@ mod tests {
     /// A session that is not stored, as a new visitor has it.
     fn session() -> Session {
         let engine = Engine::new(MemoryStore::new(), SigningKeys::generate().unwrap());
-        crate::session::Slot::new(engine).fill(|| Base::Fresh)
+        crate::session::Slot::new(engine).fill(Base::Fresh).0
     }
 
     fn kind(result: Result<()>) -> ErrorKind {

@@ -27,7 +27,7 @@ use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use crate::sync::MutexGuard;
 use changes::Login;
-pub(crate) use slot::Slot;
+pub(crate) use slot::{Order, Slot};
 use state::{Base, LoginAge, State};
 pub(crate) use value::Update;
 

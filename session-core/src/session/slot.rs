@@ -1,6 +1,6 @@
 //! [`Slot`]: what a request's middleware, its extractors and its sessions share, in one allocation.
 
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::Session;
 use super::state::{Base, State};
@@ -9,8 +9,10 @@ use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Slot {
     engine: Engine,
-    /// There once the session is loaded; from then on there is a [`Session`].
-    state: OnceLock<Mutex<State>>,
+    /// Says nothing until the session is loaded.
+    state: Mutex<State>,
+    /// Set under the lock of `state`, once what was loaded is in it; from then on there is a [`Session`].
+    loaded: AtomicBool,
     /// Held while the session is waited for, committed or read again, so that these happen one after the other.
     turn: tokio::sync::Mutex<()>,
     /// Somebody asked for the session, even if it could not be loaded.
@@ -26,11 +28,19 @@ const GIVEN: u8 = 1;
 /// The response head was decided: a session that somebody is given afterwards can set no cookie.
 const MISSED: u8 = 2;
 
+/// Of one who loaded a session, among all who did for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    First,
+    Later,
+}
+
 impl Slot {
     pub(crate) fn new(engine: Engine) -> Arc<Self> {
         Arc::new(Self {
             engine,
-            state: OnceLock::new(),
+            state: Mutex::new(State::new(Base::Fresh)),
+            loaded: AtomicBool::new(false),
             turn: tokio::sync::Mutex::new(()),
             asked: AtomicBool::new(false),
             first: AtomicU8::new(OPEN),
@@ -45,25 +55,34 @@ impl Slot {
         &self.turn
     }
 
-    /// What the session knows; there must be one.
+    /// What the session knows, if it is loaded.
     ///
     /// No code under this lock calls the application's, except the function given to `update`; if that panics, what it was to
     /// change is unchanged.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        let state = self.state.get();
-        let state = state.expect("there is a session only once its state is there");
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
     }
 
     /// The session, if it is loaded.
     pub(crate) fn session(self: &Arc<Self>) -> Option<Session> {
-        self.state.get().map(|_| Session { slot: self.clone() })
+        self.is_loaded().then(|| Session { slot: self.clone() })
     }
 
-    /// The session is loaded; if it was before, `base` is not called.
-    pub(crate) fn fill(self: &Arc<Self>, base: impl FnOnce() -> Base) -> Session {
-        self.state.get_or_init(|| Mutex::new(State::new(base())));
-        Session { slot: self.clone() }
+    /// The session is loaded, unless it was before: the first to come stands.
+    pub(crate) fn fill(self: &Arc<Self>, base: Base) -> (Session, Order) {
+        let mut state = self.state();
+        let order = if self.is_loaded() {
+            Order::Later
+        } else {
+            state.base = base;
+            self.loaded.store(true, Ordering::Release);
+            Order::First
+        };
+        (Session { slot: self.clone() }, order)
     }
 
     pub(crate) fn ask(&self) {
