@@ -115,6 +115,22 @@ pub fn processor_time(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Waits until this process is at rest, because what engines do in the background is done; at most a minute.
+#[cfg(feature = "peers")]
+pub fn rest() -> Result<()> {
+    const LOOK: Duration = Duration::from_millis(20);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let started = Instant::now();
+    while started.elapsed() < LONGEST {
+        let before = processor_time(std::process::id())?;
+        std::thread::sleep(LOOK);
+        if processor_time(std::process::id())?.saturating_sub(before) < LOOK / 20 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Bytes of memory that this process has in use.
 pub fn resident() -> Result<u64> {
     let text = fs::read_to_string("/proc/self/statm")?;

@@ -11,7 +11,7 @@ use crate::durable;
 use crate::goals::Goal;
 use crate::measure::{Picker, Samples, micros, timed, turns};
 use crate::plot::{Bars, Group, Scale};
-use crate::process::RedisServer;
+use crate::process::{RedisServer, rest};
 use crate::report::{Report, Table, number};
 use crate::stores::entry::{CACHE, Entry, FJALL, IN_MEMORY, ON_DISK, Open};
 use crate::stores::{Engine, Item, Op, Sessions, Sync};
@@ -194,7 +194,8 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
          waits for the disk. *by another thread*: raw fjall is called by a thread that gets a message for each operation and answers it, and does \
          nothing else: the limit of one writer at a time. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
-         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot.",
+         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot. Each figure begins when the engines' own threads \
+         have come to rest, so that none pays for what another one left over.",
         effort.rounds,
         effort.millis,
         CACHE / 1024 / 1024,
@@ -376,6 +377,7 @@ fn measure(
             entry.engine().run_at_once(cell.op(), &warm, 64)?;
         }
         let items = items(entry, cell, range, picker, next, 4 * cell.lanes())?;
+        rest()?;
         let took = time(entry.engine(), cell, &items)?;
         settle(entry.engine(), cell, &items)?;
         *count = ((effort.millis * 1000.0 / took.max(0.01)) as usize).clamp(4 * cell.lanes(), 10_000);
@@ -386,6 +388,7 @@ fn measure(
             continue;
         }
         let items = items(entry, cell, range, picker, next, counts[turn])?;
+        rest()?;
         samples[turn].push(time(entry.engine(), cell, &items)?);
         settle(entry.engine(), cell, &items)?;
     }

@@ -88,7 +88,7 @@ pub enum Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Index {
-    /// When each session was last seen.
+    /// When each session was last seen without being changed, and where it stands in the queue of deadlines.
     Seen,
     /// When each session ends, for the sweep.
     Deadlines,

@@ -86,10 +86,7 @@ impl RawFjall {
     }
 
     fn put(&self, item: &Item) -> Result<()> {
-        let mut batch = self.database.batch();
-        batch.insert(&self.records, item.key.as_bytes(), item.bytes.as_slice());
-        batch.commit()?;
-        Ok(())
+        Ok(self.records.insert(item.key.as_bytes(), item.bytes.as_slice())?)
     }
 
     fn insert_all(&self, item: &Item) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::id::StoreKey;
 use crate::record::Record;
 use crate::session::changes::Ending;
 use crate::session::state::{Base, Head, Live};
-use crate::session::{Order, Session, Slot};
+use crate::session::{Filled, Session, Slot};
 
 /// The middleware's half of a request. Finish with it, exactly once.
 #[must_use = "a request that is not finished commits nothing"]
@@ -91,8 +91,8 @@ impl Access {
 
     /// The session with what was loaded, or with what somebody else has loaded meanwhile.
     fn fill(&self, claims: &Claims, base: Base) -> Session {
-        let (session, order) = self.slot.fill(base);
-        if order == Order::First && claims.are_rejected() {
+        let (session, filled) = self.slot.fill(base);
+        if filled == Filled::Now && claims.are_rejected() {
             self.engine().tell(Event::TokenRejected);
         }
         self.hand_out(session)

@@ -27,7 +27,7 @@ use crate::lifetime::Lifetime;
 use crate::record::{Persistence, Record};
 use crate::sync::MutexGuard;
 use changes::Login;
-pub(crate) use slot::{Order, Slot};
+pub(crate) use slot::{Filled, Slot};
 use state::{Base, LoginAge, State};
 pub(crate) use value::Update;
 
@@ -44,7 +44,7 @@ pub use typed::{SessionValue, Value};
 /// `Debug` shows names, never values or the id.
 #[derive(Clone)]
 pub struct Session {
-    // With its state: a slot without one is no session yet.
+    // A slot that is loaded: before, it is no session yet.
     slot: Arc<Slot>,
 }
 
@@ -399,8 +399,10 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session has ended, [`ErrorKind::ResponseSent`] if it is too late, [`ErrorKind::Revoked`] if a
-    /// login was revoked, [`ErrorKind::TooManySessions`] if it would be one too many, [`ErrorKind::Conflict`] if others were faster too often, and the store's own errors. After an error of
-    /// the store the changes are kept, to be tried again.
+    /// login was revoked, [`ErrorKind::TooManySessions`] if it would be one too many, [`ErrorKind::Conflict`] if others were faster
+    /// too often, and the store's own errors. After an error of the store the changes are kept, to be tried again. After one of the
+    /// first four they are dropped, also those that were made through other clones of this session: whose own `save` comes later then
+    /// has nothing to do, and answers `Ok`.
     pub async fn save(&self) -> Result<()> {
         self.commit().await
     }

@@ -28,11 +28,11 @@ const GIVEN: u8 = 1;
 /// The response head was decided: a session that somebody is given afterwards can set no cookie.
 const MISSED: u8 = 2;
 
-/// Of one who loaded a session, among all who did for one request.
+/// Which load it was that filled a slot: this one, or one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    First,
-    Later,
+pub(crate) enum Filled {
+    Now,
+    Before,
 }
 
 impl Slot {
@@ -73,16 +73,16 @@ impl Slot {
     }
 
     /// The session is loaded, unless it was before: the first to come stands.
-    pub(crate) fn fill(self: &Arc<Self>, base: Base) -> (Session, Order) {
+    pub(crate) fn fill(self: &Arc<Self>, base: Base) -> (Session, Filled) {
         let mut state = self.state();
-        let order = if self.is_loaded() {
-            Order::Later
+        let filled = if self.is_loaded() {
+            Filled::Before
         } else {
             state.base = base;
             self.loaded.store(true, Ordering::Release);
-            Order::First
+            Filled::Now
         };
-        (Session { slot: self.clone() }, order)
+        (Session { slot: self.clone() }, filled)
     }
 
     pub(crate) fn ask(&self) {
