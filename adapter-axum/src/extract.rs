@@ -162,8 +162,8 @@ impl<S: Sync, T: FromSession> FromRequestParts<S> for Extract<T> {
     }
 }
 
-fn access(parts: &Parts) -> Result<Access, Error> {
-    parts.extensions.get::<Access>().cloned().ok_or_else(|| {
+fn access(parts: &Parts) -> Result<&Access, Error> {
+    parts.extensions.get::<Access>().ok_or_else(|| {
         Error::new(
             ErrorKind::NotInstalled,
             "using a session on a route without one: add SessionLayer to the router with .layer() after the route",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use session_core::ResponseHeaders;
 
 pub(crate) struct Headers<'a>(pub(crate) &'a mut HeaderMap);
@@ -25,6 +25,23 @@ impl ResponseHeaders for Headers<'_> {
         // Kept out of `Debug`, and so of the logs of other layers, and out of the compression tables of HTTP/2 (RFC 7541 §7.1.3).
         value.set_sensitive(name == "set-cookie");
         self.0.append(header_name(name), value);
+    }
+
+    fn append_unless(&mut self, name: &'static str, value: Cow<'static, str>, enough: impl Fn(&str) -> bool) {
+        // One search for both, which every response of a session pays for.
+        match self.0.entry(header_name(name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(header_value(value));
+            }
+            Entry::Occupied(mut entry) => {
+                if !entry
+                    .iter()
+                    .any(|value| enough(&String::from_utf8_lossy(value.as_bytes())))
+                {
+                    entry.append(header_value(value));
+                }
+            }
+        }
     }
 }
 

@@ -19,6 +19,13 @@ pub trait ResponseHeaders {
 
     /// Adds one more value to a header.
     fn append(&mut self, name: &'static str, value: Cow<'static, str>);
+
+    /// Adds one more value to a header, unless one that it has is `enough`.
+    fn append_unless(&mut self, name: &'static str, value: Cow<'static, str>, enough: impl Fn(&str) -> bool) {
+        if !self.values(name).iter().any(|value| enough(value)) {
+            self.append(name, value);
+        }
+    }
 }
 
 /// What the response head has to carry. `Debug` does not show the cookie.
@@ -57,14 +64,10 @@ impl Outbound {
         if self.used == Used::No {
             return;
         }
-        let varies = headers
-            .values("vary")
-            .iter()
-            .flat_map(|value| value.split(','))
-            .any(|field| field.trim() == "*" || field.trim().eq_ignore_ascii_case("cookie"));
-        if !varies {
-            headers.append("vary", Cow::Borrowed("Cookie"));
-        }
+        headers.append_unless("vary", Cow::Borrowed("Cookie"), |value| {
+            let mut fields = value.split(',').map(str::trim);
+            fields.any(|field| field == "*" || field.eq_ignore_ascii_case("cookie"))
+        });
         let Some(set_cookie) = self.set_cookie else { return };
         headers.append("set-cookie", Cow::Owned(set_cookie));
         if let Some(value) = private(&headers.values("cache-control").join(", ")) {

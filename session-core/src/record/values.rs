@@ -164,8 +164,15 @@ fn run(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     behind.split_at_checked(length)
 }
 
-/// A number, seven bits a byte, the low ones first.
+/// A number, seven bits a byte, the low ones first. Almost all of them are small.
 fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [number @ ..=0x7f, behind @ ..] => Some((usize::from(*number), behind)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut number = 0;
     for (at, byte) in bytes.iter().enumerate() {
         number |= usize::from(byte & 0x7f).checked_shl(7 * u32::try_from(at).ok()?)?;
