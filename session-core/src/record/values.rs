@@ -165,6 +165,7 @@ fn run(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A number, seven bits a byte, the low ones first. Almost all of them are small.
+#[inline]
 fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
     match bytes {
         [number @ ..=0x7f, behind @ ..] => Some((usize::from(*number), behind)),

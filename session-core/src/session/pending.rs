@@ -14,6 +14,11 @@ pub(crate) struct Pending(Option<Arc<Changes>>);
 static NOTHING: Changes = Changes::NONE;
 
 impl Pending {
+    /// The changes, if there are any.
+    pub(crate) fn get(&self) -> Option<&Changes> {
+        self.0.as_deref()
+    }
+
     pub(crate) fn into_shared(self) -> Arc<Changes> {
         self.0.unwrap_or_default()
     }

@@ -90,7 +90,7 @@ impl State {
 
     /// The wanted changes from the top down.
     fn layers(&self) -> impl Iterator<Item = &Changes> {
-        std::iter::once(&*self.changes).chain(self.in_flight.as_deref())
+        self.changes.get().into_iter().chain(self.in_flight.as_deref())
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<StoredValue<'_>> {
