@@ -1,18 +1,22 @@
 //! Durable writes, a part of `store`: one after the other, and by many writers at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::goals::Goal;
 use crate::measure::{Samples, turns};
-use crate::process::RedisServer;
+use crate::process::{RedisServer, rest};
 use crate::report::{Report, Table, number};
 use crate::stores::entry::{Entry, FJALL, ON_DISK};
 use crate::stores::{Op, Sessions, Sync};
 
 /// Sessions that are there already.
 const STORED: u64 = 10_000;
+
+/// About how long each engine writes in one round: long enough that a sync that takes long once is not one in a hundred.
+const ROUND: Duration = Duration::from_millis(300);
 
 pub fn run(report: &mut Report, redis: &RedisServer, rounds: usize) -> Result<Vec<Goal>> {
     const WRITERS: [usize; 3] = [1, 64, 256];
@@ -34,19 +38,24 @@ pub fn run(report: &mut Report, redis: &RedisServer, rounds: usize) -> Result<Ve
     for writers in WRITERS {
         let mut rates = vec![Samples::default(); entries.len()];
         let mut latencies = vec![Samples::default(); entries.len()];
-        for turn in turns(rounds, entries.len()) {
-            let entry = &entries[turn];
-            // As many as take about a second on a disk that syncs in 1 ms.
-            let count = if turn == 0 {
-                16 * writers.max(8)
-            } else {
-                (2 * writers).max(64)
-            };
+        let mut create = |entry: &Entry, count: usize| {
             let items: Vec<_> = (next..next + count as u64)
                 .map(|number| sessions.item(number))
                 .collect();
             next += count as u64;
-            let written = entry.engine().run_at_once(Op::Create, &items, writers)?;
+            rest()?;
+            entry.engine().run_at_once(Op::Create, &items, writers)
+        };
+        // First unmeasured: how many fit into the time.
+        let mut counts = Vec::new();
+        for entry in &entries {
+            let few = (2 * writers).max(64);
+            let took = create(entry, few)?.took.as_secs_f64();
+            counts.push((few as f64 * ROUND.as_secs_f64() / took) as usize);
+        }
+        for turn in turns(rounds, entries.len()) {
+            let count = counts[turn].max(4 * writers);
+            let written = create(&entries[turn], count)?;
             latencies[turn].extend(&written.latencies);
             rates[turn].push(count as f64 / written.took.as_secs_f64());
         }

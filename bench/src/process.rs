@@ -115,12 +115,14 @@ pub fn processor_time(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Waits until this process is at rest, because what engines do in the background is done; at most a minute.
+/// Waits until the disk has what was written, and this process is at rest, because what engines do in the background is done; at most a
+/// minute.
 #[cfg(feature = "peers")]
 pub fn rest() -> Result<()> {
     const LOOK: Duration = Duration::from_millis(20);
     const LONGEST: Duration = Duration::from_secs(60);
     let started = Instant::now();
+    rustix::fs::sync();
     while started.elapsed() < LONGEST {
         let before = processor_time(std::process::id())?;
         std::thread::sleep(LOOK);
