@@ -17,28 +17,23 @@ impl ResponseHeaders for Headers<'_> {
     }
 
     fn set(&mut self, name: &'static str, value: Cow<'static, str>) {
-        self.0.insert(header_name(name), header_value(value));
+        self.0.insert(header_name(name), header_value(name, value));
     }
 
     fn append(&mut self, name: &'static str, value: Cow<'static, str>) {
-        let mut value = header_value(value);
-        // Kept out of `Debug`, and so of the logs of other layers, and out of the compression tables of HTTP/2 (RFC 7541 §7.1.3).
-        value.set_sensitive(name == "set-cookie");
-        self.0.append(header_name(name), value);
+        self.0.append(header_name(name), header_value(name, value));
     }
 
+    /// One search for both: every response of a request that used its session pays for it.
     fn append_unless(&mut self, name: &'static str, value: Cow<'static, str>, enough: impl Fn(&str) -> bool) {
-        // One search for both, which every response of a session pays for.
         match self.0.entry(header_name(name)) {
-            Entry::Vacant(entry) => {
-                entry.insert(header_value(value));
+            Entry::Vacant(place) => {
+                place.insert(header_value(name, value));
             }
-            Entry::Occupied(mut entry) => {
-                if !entry
-                    .iter()
-                    .any(|value| enough(&String::from_utf8_lossy(value.as_bytes())))
-                {
-                    entry.append(header_value(value));
+            Entry::Occupied(mut place) => {
+                let mut present = place.iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+                if !present.any(|value| enough(&value)) {
+                    place.append(header_value(name, value));
                 }
             }
         }
@@ -55,13 +50,16 @@ fn header_name(name: &'static str) -> HeaderName {
     }
 }
 
-fn header_value(value: Cow<'static, str>) -> HeaderValue {
-    match value {
+fn header_value(name: &'static str, value: Cow<'static, str>) -> HeaderValue {
+    let mut value = match value {
         // Not checked each time: 10 ns.
         Cow::Borrowed("Cookie") => const { HeaderValue::from_static("Cookie") },
         Cow::Borrowed(value) => HeaderValue::from_static(value),
         Cow::Owned(value) => {
             HeaderValue::try_from(value).expect("session-core writes visible ASCII, or what the response had before")
         }
-    }
+    };
+    // Kept out of `Debug`, and so of the logs of other layers, and out of the compression tables of HTTP/2 (RFC 7541 §7.1.3).
+    value.set_sensitive(name == "set-cookie");
+    value
 }

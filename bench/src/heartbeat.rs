@@ -18,6 +18,7 @@ use crate::goals::Goal;
 use crate::measure::{Samples, micros};
 use crate::peers::floor::{Elsewhere, RawFjall};
 use crate::peers::servers::WORKERS;
+use crate::process::rest;
 use crate::report::{Report, Table, number};
 use crate::stores::{Item, Sessions};
 
@@ -146,6 +147,7 @@ enum Work<'a> {
 }
 
 fn one_run(work: Work<'_>, time: Duration) -> Result<Seen> {
+    rest()?; // from what the run before left to do
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

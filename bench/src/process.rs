@@ -116,7 +116,7 @@ pub fn processor_time(process: u32) -> Result<Duration> {
 }
 
 /// Waits until the disk has what was written, and this process is at rest, because what engines do in the background is done; at most a
-/// minute.
+/// minute. Other processes, a Redis server for one, are not watched.
 #[cfg(feature = "peers")]
 pub fn rest() -> Result<()> {
     const LOOK: Duration = Duration::from_millis(20);

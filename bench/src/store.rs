@@ -194,8 +194,9 @@ pub fn run(folder: &Path, effort: Effort) -> Result<()> {
          others 64 threads. One writer at a time waits for ours: the write goes to another thread and back, so that no async worker \
          waits for the disk. *by another thread*: raw fjall is called by a thread that gets a message for each operation and answers it, and does \
          nothing else: the limit of one writer at a time. What is relaxed: ours and Redis survive what their defaults survive, SQLite has `synchronous = normal`, redb \
-         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot. Each figure begins when the engines' own threads \
-         have come to rest, so that none pays for what another one left over.",
+         `Durability::None`. *delete* waits for the disk, except in Redis and the map, which cannot. Each figure begins when the disk \
+         has what was written and the engines' own threads have come to rest: none pays for what another one left over, and what an engine \
+         puts off for longer than a round is in none of them.",
         effort.rounds,
         effort.millis,
         CACHE / 1024 / 1024,

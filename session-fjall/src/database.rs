@@ -27,16 +27,8 @@ pub(crate) struct Tables {
 }
 
 /// Small memtables and a small journal: what is replayed when the store opens is bounded by them.
-const MEMTABLE: u64 = 16 * 1024 * 1024;
+pub(crate) const MEMTABLE: u64 = 16 * 1024 * 1024;
 const JOURNAL: u64 = 64 * 1024 * 1024;
-
-/// As many as there are processors, at most 4, as the engine itself would have it; but never one alone. A full memtable makes every write
-/// send a message, up to 1,000 of them, until a worker has set it aside; and a worker that has, waits for a place among them to
-/// send the next one. If it is the only one, nobody makes room: no memtable is written any more, and memory and journals grow without end
-/// (on one processor, 8 GiB within 80 s).
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, 4))
-}
 
 /// How long a clean close waits for memtables to be written; what is not written by then is replayed from the journal.
 const FLUSH: Duration = Duration::from_secs(10);
@@ -87,7 +79,6 @@ impl Tables {
             let database = Database::builder(folder.database())
                 .cache_size(cache)
                 .max_journaling_size(JOURNAL)
-                .worker_threads(workers())
                 .open()?;
             if folder.contents() == Contents::Store {
                 let known = database.list_keyspace_names();

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue, USER_AGENT};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, USER_AGENT, VARY};
 use actix_web::web::{self, Data, Path, PayloadConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Resource, Responder, guard};
 use adapter_actix::{
@@ -145,6 +145,8 @@ async fn cached(session: Session, key: Path<String>) -> Answer {
     let mut reply = json(probe::set(&session, &key, "cached".to_owned())?);
     let public = HeaderValue::from_static("public, max-age=60");
     reply.headers_mut().insert(CACHE_CONTROL, public);
+    let language = HeaderValue::from_static("Accept-Language");
+    reply.headers_mut().insert(VARY, language);
     Ok(reply)
 }
 

@@ -5,7 +5,7 @@ use adapter_axum::{
 };
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -122,7 +122,8 @@ async fn fail(session: Session, Path(status): Path<u16>, RawQuery(query): RawQue
 
 async fn cached(session: Session, Path(key): Path<String>) -> Answer {
     let reply = json(probe::set(&session, &key, "cached".to_owned())?);
-    Ok(([(CACHE_CONTROL, "public, max-age=60")], reply).into_response())
+    let public = [(CACHE_CONTROL, "public, max-age=60"), (VARY, "Accept-Language")];
+    Ok((public, reply).into_response())
 }
 
 async fn csrf(token: CsrfToken) -> Response {

@@ -157,6 +157,7 @@ fn cached(session: Session, key: &str) -> Result<Public, SessionError> {
     Ok(Public {
         reply: Reply(probe::set(&session, key, "cached".to_owned())?),
         cache: Header::new("Cache-Control", "public, max-age=60"),
+        vary: Header::new("Vary", "Accept-Language"),
     })
 }
 
@@ -238,6 +239,7 @@ impl<'r> Responder<'r, 'static> for Reply {
 struct Public {
     reply: Reply,
     cache: Header<'static>,
+    vary: Header<'static>,
 }
 
 struct UserAgent<'r>(Option<&'r str>);

@@ -47,7 +47,7 @@ impl AxumPeer for Floor {
     }
 }
 
-/// One keyspace, tuned as `FjallStore` tunes its own.
+/// One keyspace, with memtables and a journal of the sizes that `FjallStore` gives its own.
 pub struct RawFjall {
     records: Keyspace,
     _database: Database,

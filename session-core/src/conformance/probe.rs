@@ -14,7 +14,7 @@
 //! | `POST /revoke/{handle}`, `POST /revoke-others`, `POST /revoke-all` | 404 if it is not the owner's; 401 without owner |
 //! | `POST /slow/{key}[?ms=N]` | loads the session, waits (for the [`Gate`] without `ms`), then sets the key to the body |
 //! | `GET /fail/{status}?key=k` | sets `k` to "failed" and answers with the status |
-//! | `GET /cached/{key}` | as `POST /set/{key}`, in a response that calls itself public |
+//! | `GET /cached/{key}` | as `POST /set/{key}`, in a response that calls itself public and varies by language |
 //! | `GET /csrf` | a token against forgery: `{"token": text}` |
 //! | `POST /csrf/form` | a form: sets `note` to its field `text`; 403 without a good token in `csrf_token`, 415 and 422 if it is no [`Note`] |
 //! | `POST /csrf/header` | sets `note` to the body; 403 without a good token in `X-CSRF-Token` |

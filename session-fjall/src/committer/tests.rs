@@ -339,6 +339,25 @@ async fn a_replace_writes_the_record_alone_which_says_itself_when_it_was_last_se
     assert_eq!(store.verify().unwrap(), 1);
 }
 
+/// Else the engine asks its threads by a message for each further write, and they stop for ever once their queue is full.
+#[tokio::test]
+async fn a_memtable_is_set_aside_before_the_engine_asks_its_threads_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let tables = store.read(|reader| Ok(reader.tables.clone())).unwrap();
+    for number in 0..700 {
+        let mut sample = sample(number);
+        sample.payload = 50_000;
+        let created = store.create(key(number), sample.record(), Admission::default(), at(START));
+        assert_eq!(created.await.unwrap(), Created::Stored);
+        let size = fjall::AbstractTree::active_memtable(&tables.records.tree).size();
+        assert!(
+            size <= crate::database::MEMTABLE,
+            "{size} bytes after {number} sessions"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_record_that_cannot_be_read_holds_up_no_sweep_and_is_looked_at_again_later() {
     use crate::layout;

@@ -72,6 +72,19 @@ pub(super) async fn a_public_response_becomes_private_when_it_sets_the_cookie(wo
     assert!(response.varies_by_cookie());
 }
 
+pub(super) async fn what_the_application_varies_by_stays(world: World) {
+    let site = world.site().await;
+    let mut browser = site.browser();
+    let response = browser.get("/cached/k").await;
+    let fields: Vec<_> = response
+        .all("vary")
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(|field| field.trim().to_ascii_lowercase())
+        .collect();
+    assert_eq!(fields, ["accept-language", "cookie"], "(P14)");
+}
+
 pub(super) async fn a_head_request_commits_like_a_get(world: World) {
     let site = world.site().await;
     let mut browser = site.browser();

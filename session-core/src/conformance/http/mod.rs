@@ -180,6 +180,7 @@ macro_rules! __http_cases {
             headers::a_response_that_used_its_session_varies_by_cookie => "P14",
             headers::a_response_that_sets_the_cookie_stays_out_of_shared_caches => "P14",
             headers::a_public_response_becomes_private_when_it_sets_the_cookie => "P14",
+            headers::what_the_application_varies_by_stays => "P14",
             headers::a_head_request_commits_like_a_get => "P5",
             headers::an_answer_sets_the_cookie_once => "P10",
             headers::every_answer_that_depends_on_the_cookie_varies_by_it => "P14",
