@@ -92,9 +92,9 @@ const LEVEL_ZERO_RUNS: usize = 28;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Where we set a memtable aside, a little before the engine would. It asks its threads to, by one message for every write to a memtable that is
-/// full, until one of them comes to it. Are they all behind, these messages fill the queue, and then each thread waits for a place in it
-/// for the message that goes on, and nobody makes one: nothing is written to tables any more, and memory and journals grow without
-/// end. On one processor, where the engine has one thread, that took 13 s of new sessions as fast as they came.
+/// full, until one of them comes to it. When all are behind, these messages fill the queue, and then each thread waits for a place in it for
+/// the message that goes on, and nobody makes one: nothing is written to tables any more, and memory and journals grow without end. On
+/// one processor, where the engine has one thread, that took 13 s of new sessions as fast as they came.
 const FULL: u64 = MEMTABLE / 16 * 15;
 
 /// Returns when these keyspaces have room for a write.
