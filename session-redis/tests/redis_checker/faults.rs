@@ -251,10 +251,11 @@ impl World {
             Self::Standalone { .. } => {}
             Self::Sentinel(guarded) => {
                 let before = guarded.primary();
-                // Longer than the failover takes. Then it takes writes again, some ten seconds long, and nobody is there to send any.
-                before.cli(&["CLIENT", "PAUSE", "5000", "WRITE"]);
-                // Sentinel wants some time between two of them.
+                // Sentinel wants some time between two of them. Paused anew with each try, for longer than the failover takes then: what the
+                // old primary acknowledged meanwhile would be lost. In the end it takes writes again, some ten seconds long, and nobody is
+                // there to send any.
                 until("a failover is ordered", || {
+                    before.cli(&["CLIENT", "PAUSE", "5000", "WRITE"]);
                     guarded.sentinels[0]
                         .cli(&["SENTINEL", "FAILOVER", "main"])
                         .contains("OK")
